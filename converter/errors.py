@@ -1,0 +1,61 @@
+"""Every way in which the work can end early, with the exit code each has on the command line.
+
+One exception carries a stable `code`, what happened (`message`) and what to do next (`hint`).
+Subclasses exist only where the exit code differs; adapters raise them at the boundary to a tool
+or library, so nothing above `guest/`, `source/` and `process` meets a foreign exception.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from converter.model import Finding
+
+
+class ConversionError(Exception):
+    """Something ended the work; by itself (exit 6): nothing was published."""
+
+    exit_code: ClassVar[int] = 6
+
+    def __init__(self, code: str, message: str, *, hint: str = "") -> None:
+        """`code` is stable and kebab-case; `message` says what was found; `hint` what to do."""
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(ConversionError):
+    """The request itself is wrong: an option, a name, an existing output (exit 2)."""
+
+    exit_code = 2
+
+
+class GuestRefusedError(ConversionError):
+    """The guest or its container cannot be converted, although it is whole (exit 3)."""
+
+    exit_code = 3
+
+    def __init__(
+        self, code: str, message: str, *, hint: str = "", findings: tuple[Finding, ...] = ()
+    ) -> None:
+        """`findings` holds everything that was found, this refusal's own included."""
+        super().__init__(code, message, hint=hint)
+        self.findings = findings
+
+
+class DamagedInputError(ConversionError):
+    """The input is truncated, corrupt, or not what it claims to be (exit 4)."""
+
+    exit_code = 4
+
+
+class HostError(ConversionError):
+    """This machine lacks something the work needs; `converter doctor` says what (exit 5)."""
+
+    exit_code = 5
+
+
+class GuestError(ConversionError):
+    """An operation inside the guest's filesystem failed (exit 6)."""

@@ -1,0 +1,113 @@
+"""The `Guest` protocol: a guest's files as every other part of the converter sees them.
+
+Paths are absolute strings resolved *inside* the guest: absolute symlinks start at the guest's
+root, `..` stops there, and more than 40 links in one path are an error, as in the kernel
+(path_resolution(7)). Guest file names that are not UTF-8 appear with surrogate escapes.
+
+Reads follow symlinks; `lstat`, `readlink`, `remove` do not follow the last component. Failures are
+`GuestError`s with one of the codes in `Code`; no foreign exception leaves a guest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from converter.errors import GuestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from converter.model import Stat
+
+# Configuration files are small; what is larger was not written by an administrator.
+TEXT_LIMIT: Final = 4 << 20
+
+
+class Code:
+    """The stable codes of guest failures."""
+
+    MISSING: Final = "guest-file-missing"
+    NOT_A_FILE: Final = "guest-not-a-file"
+    NOT_A_DIRECTORY: Final = "guest-not-a-directory"
+    LINK_LOOP: Final = "guest-link-loop"
+    TOO_LARGE: Final = "guest-file-too-large"
+    FAILED: Final = "guest-operation-failed"
+
+
+class Guest(Protocol):
+    """The files of one guest. All methods raise `GuestError`."""
+
+    def lstat(self, path: str) -> Stat | None:
+        """Describe `path` itself, not what a link there points to; None if nothing is there."""
+
+    def read(self, path: str, *, limit: int = TEXT_LIMIT) -> bytes:
+        """Give the content of a regular file of at most `limit` bytes, following links."""
+
+    def readlink(self, path: str) -> str:
+        """Give the target of the symlink `path`."""
+
+    def list(self, path: str) -> tuple[str, ...]:
+        """Give the sorted names in the directory `path`, without `.` and `..`."""
+
+    def attributes(self, path: str) -> tuple[tuple[str, bytes], ...]:
+        """Give the extended attributes of `path` (not followed), sorted by name."""
+
+    def write(  # noqa: PLR0913 - a file is all of this
+        self,
+        path: str,
+        data: bytes,
+        *,
+        mode: int,
+        uid: int,
+        gid: int,
+        attributes: Iterable[tuple[str, bytes]] = (),
+    ) -> None:
+        """Make `path` (its parent exists) a regular file; what was there before is replaced."""
+
+    def append(self, path: str, data: bytes) -> None:
+        """Add `data` to the end of the regular file `path`."""
+
+    def remove(self, path: str) -> None:
+        """Remove the file or symlink `path`."""
+
+    def symlink(self, target: str, path: str) -> None:
+        """Make `path` a symlink to `target`, replacing a file or link there."""
+
+    def mkdir(self, path: str, *, mode: int = 0o755) -> None:
+        """Make the directory `path` and its missing parents, owned by root; fine if there."""
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy the regular file `source` to the new name `target` with all its metadata."""
+
+
+MAX_LINKS: Final = 40
+
+
+def resolve(guest: Guest, path: str, *, follow_last: bool = True) -> str:
+    """Give `path` without symlinks, resolved inside the guest.
+
+    Components that do not exist are kept as they are. Raises `GuestError` ``guest-link-loop``.
+    """
+    todo = [part for part in reversed(path.split("/")) if part]
+    done: list[str] = []
+    links = 0
+    while todo:
+        part = todo.pop()
+        if part == ".":
+            continue
+        if part == "..":
+            del done[-1:]
+            continue
+        here = "/" + "/".join([*done, part])
+        stat = guest.lstat(here) if follow_last or todo else None
+        if stat is None or stat.kind != "symlink":
+            done.append(part)
+            continue
+        links += 1
+        if links > MAX_LINKS:
+            raise GuestError(Code.LINK_LOOP, f"{path}: too many levels of symbolic links")
+        target = guest.readlink(here)
+        if target.startswith("/"):
+            done.clear()
+        todo += [step for step in reversed(target.split("/")) if step]
+    return "/" + "/".join(done)

@@ -1,0 +1,443 @@
+"""The shared types; read this first.
+
+Everything that crosses from one part of the converter to another is one of these frozen records:
+`Request` (what is wanted) → `Source` (what was given) → `Facts` (what is in it) → `Finding`s and
+`Plan` (what is wrong, what will change) → `Report` (what became of it).
+
+Sizes and offsets are in bytes. Guest paths are absolute, `/`-separated strings. Digests are
+lower-case hexadecimal SHA-256.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+
+class Severity(StrEnum):
+    """How much a finding matters: an error refuses the guest."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Policy(StrEnum):
+    """What is refused: what cannot be converted (`open`), or what the service refuses (`aws`)."""
+
+    OPEN = "open"
+    AWS = "aws"
+
+
+class BootMode(StrEnum):
+    """RegisterImage's BootMode values that an image can be made for."""
+
+    LEGACY_BIOS = "legacy-bios"
+    UEFI = "uefi"
+
+
+class ContainerFormat(StrEnum):
+    """What the given file is, by its own bytes."""
+
+    OVA = "ova"
+    OVF = "ovf"
+    RAW = "raw"
+    COMPRESSED_RAW = "compressed-raw"
+    VMDK = "vmdk"
+    VHD = "vhd"
+    VHDX = "vhdx"
+    QCOW2 = "qcow2"
+    VDI = "vdi"
+
+
+class DiskFormat(StrEnum):
+    """The format of one disk; the values are the names users know, not qemu's."""
+
+    RAW = "raw"
+    VMDK = "vmdk"
+    VHD = "vhd"
+    VHDX = "vhdx"
+    QCOW2 = "qcow2"
+    VDI = "vdi"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is worth saying about a guest.
+
+    `service_message` is the text VM Import/Export gives for the same fault, where it has one.
+    """
+
+    severity: Severity
+    code: str
+    message: str
+    hint: str = ""
+    service_message: str = ""
+
+
+# --- what is wanted and what was given ----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Validated intent of one conversion."""
+
+    sources: tuple[Path, ...]
+    output: Path
+    name: str
+    policy: Policy = Policy.OPEN
+    boot_mode: BootMode | None = None
+    log: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ByteRange:
+    """A stretch of a host file: a whole file, or a member of an OVA where it lies."""
+
+    path: Path
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """One piece of a disk that is stored in several files (VMDK); sizes in 512-byte sectors.
+
+    `kind` is the VMDK extent type: FLAT, VMFS, SPARSE or ZERO (no file).
+    """
+
+    kind: str
+    sectors: int
+    file: ByteRange | None = None
+    file_offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDisk:
+    """One disk of the source, its headers read and found sound.
+
+    `subformat` is the format's own word (streamOptimized, fixed, dynamic, …), "" if it has none.
+    `extents` is empty unless the disk's data is in other files than `file`.
+    """
+
+    label: str
+    format: DiskFormat
+    subformat: str
+    virtual_size: int
+    file: ByteRange
+    extents: tuple[Extent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The virtual machine as it was given: its container and its disks, boot disk first."""
+
+    paths: tuple[Path, ...]
+    format: ContainerFormat
+    disks: tuple[SourceDisk, ...]
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def virtual_size(self) -> int:
+        """The sum of the disks' sizes as the guest sees them."""
+        return sum(disk.virtual_size for disk in self.disks)
+
+
+# --- what is in it --------------------------------------------------------------------------------
+
+
+class TableType(StrEnum):
+    """The partition table of a disk."""
+
+    MBR = "mbr"
+    GPT = "gpt"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """An entry of a partition table. `type` is an MBR type byte ("83") or a GPT type GUID."""
+
+    number: int
+    start: int
+    size: int
+    type: str
+    name: str = ""
+    uuid: str = ""
+    active: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk as the guest sees it. `device` is the appliance's name for it."""
+
+    device: str
+    size: int
+    table: TableType
+    identifier: str
+    boot_code: bool
+    partitions: tuple[Partition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Filesystem:
+    """A filesystem, swap area or other signature on a device (partition, volume or whole disk)."""
+
+    device: str
+    type: str
+    uuid: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """An LVM logical volume."""
+
+    device: str
+    group: str
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A filesystem where the guest mounts it, as its fstab says and the appliance found it."""
+
+    path: str
+    device: str
+    type: str
+    uuid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Initramfs:
+    """What the default kernel's initramfs was found to be.
+
+    `modules` are normalised names (`-` written `_`), without those built into the kernel.
+    """
+
+    path: str
+    compression: tuple[str, ...]
+    segments: int
+    generator: str
+    modules: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """An installed kernel: its release, image, and the modules it can load or has built in.
+
+    `modules` and `builtin` hold normalised names (`-` written `_`).
+    """
+
+    release: str
+    image: str
+    modules: frozenset[str] = frozenset()
+    builtin: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class BootEntry:
+    """A bootloader's menu entry: ids as GRUB sees them, `/` of `kernel` is the guest's root."""
+
+    title: str
+    identifier: str
+    kernel: str
+    initramfs: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bootloader:
+    """The bootloader that was found and what it starts by default."""
+
+    kind: str
+    config: str
+    firmware: frozenset[BootMode]
+    default: BootEntry | None
+    entries: tuple[BootEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkStack:
+    """A network configuration mechanism in use: `name` (ifupdown, networkd, …), its files."""
+
+    name: str
+    files: tuple[str, ...]
+    interfaces: tuple[str, ...]
+    static: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LinuxFacts:
+    """What a Linux guest was found to be."""
+
+    distribution: str
+    version: str
+    pretty_name: str
+    hostname: str
+    architecture: str
+    package_manager: str
+    init_system: str
+    selinux: str
+    kernels: tuple[Kernel, ...]
+    default_kernel: Kernel | None
+    initramfs: Initramfs | None
+    bootloader: Bootloader | None
+    networks: tuple[NetworkStack, ...]
+    agents: tuple[str, ...]
+    guest_tools: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything inspection found out; nothing in it depends on what will be done."""
+
+    disks: tuple[Disk, ...]
+    filesystems: tuple[Filesystem, ...]
+    volumes: tuple[Volume, ...]
+    mounts: tuple[Mount, ...]
+    boot_modes: frozenset[BootMode]
+    os: LinuxFacts
+
+    def filesystem(self, device: str) -> Filesystem | None:
+        """Give what was found on `device` (an appliance name), if anything was."""
+        return next((fs for fs in self.filesystems if fs.device == device), None)
+
+
+# --- what will change -----------------------------------------------------------------------------
+
+
+class FileKind(StrEnum):
+    """What lies at a guest path."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    SYMLINK = "symlink"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """lstat(2) of a guest path, as far as conversion needs it."""
+
+    kind: FileKind
+    mode: int
+    uid: int
+    gid: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFile:
+    """Make `path` a regular file with the content `data`, keeping the original at `backup`.
+
+    `before` is the digest of what is replaced, "" for a new file. `attributes` are the extended
+    attributes (SELinux label, capabilities) the file gets: those of the file it replaces.
+    """
+
+    code: str
+    reason: str
+    path: str
+    data: bytes
+    mode: int
+    uid: int
+    gid: int
+    before: str = ""
+    backup: str = ""
+    attributes: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AppendFile:
+    """Add `data` to the end of the regular file `path` (size `size`), keeping the original."""
+
+    code: str
+    reason: str
+    path: str
+    data: bytes
+    size: int
+    before: str
+    backup: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFile:
+    """Take the file or symlink `path` away; a file is kept at `backup`."""
+
+    code: str
+    reason: str
+    path: str
+    before: str
+    backup: str
+
+
+@dataclass(frozen=True, slots=True)
+class MakeLink:
+    """Make `path` a symbolic link to `target`. `before` is the target it had, "" if new."""
+
+    code: str
+    reason: str
+    path: str
+    target: str
+    before: str = ""
+
+
+Change = WriteFile | AppendFile | RemoveFile | MakeLink
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that will be done to the guest, in order, and all that was found on the way."""
+
+    changes: tuple[Change, ...]
+    findings: tuple[Finding, ...] = ()
+    diffs: tuple[str, ...] = ()
+
+
+# --- what became of it ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """The EC2 devices the result has drivers for, as read from the result itself."""
+
+    nvme: bool
+    ena: bool
+    xen_blk: bool
+    xen_net: bool
+    ixgbevf: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """A digest of a disk whose cost follows the data (see `handoff.checksum`)."""
+
+    method: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutputDisk:
+    """A disk image that was written, by its name in the output directory."""
+
+    path: str
+    virtual_size: int
+    allocated_size: int
+    checksum: Checksum
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The outcome of a conversion: what the manifest and the HTML report are made from."""
+
+    source: Source
+    before: Facts
+    after: Facts
+    boot_mode: BootMode
+    disks: tuple[OutputDisk, ...]
+    capabilities: Capabilities
+    plan: Plan
+    findings: tuple[Finding, ...]
+    timings: dict[str, float] = field(default_factory=dict)

@@ -1,0 +1,96 @@
+"""The only place that starts processes.
+
+Every child dies with the thread that started it (`setpriv --pdeathsig`, prctl(2)
+PR_SET_PDEATHSIG), so that `kill -9` of the converter leaves nothing behind; its output is kept,
+and a failure is an error that quotes it.
+"""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+from converter.errors import ConversionError, HostError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+# What a failing tool says is at the end of what it printed.
+_TAIL = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """What a finished process left: its exit status and both of its outputs."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def reason(self) -> str:
+        """The end of what the tool said, as one printable string."""
+        said = (self.stderr.strip() or self.stdout.strip())[-_TAIL:]
+        return said.decode("utf-8", "replace") or f"exit status {self.status}"
+
+
+def find_tool(name: str) -> str:
+    """Give the absolute path of the program `name`, or raise `HostError`."""
+    path = shutil.which(name)
+    if path is None:
+        raise HostError(
+            "tool-missing",
+            f"the program {name} is not installed",
+            hint="run `converter doctor`: it names the package to install",
+        )
+    return path
+
+
+def start(
+    argv: Sequence[str],
+    *,
+    stdin: IO[bytes] | int = subprocess.DEVNULL,
+    stdout: IO[bytes] | int = subprocess.PIPE,
+    stderr: IO[bytes] | int = subprocess.PIPE,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start `argv` without waiting; the child is killed when the calling thread ends."""
+    command = [find_tool("setpriv"), "--pdeathsig", "KILL", "--", find_tool(argv[0]), *argv[1:]]
+    log.debug("run: %s", shlex.join(argv))
+    return subprocess.Popen(
+        command, stdin=stdin, stdout=stdout, stderr=stderr, env=env, cwd=cwd, close_fds=True
+    )
+
+
+def run(
+    argv: Sequence[str], *, timeout: float | None = None, check: bool = True, stdin: bytes = b""
+) -> Completed:
+    """Run `argv` to its end and give its outputs.
+
+    Raises `ConversionError` ``tool-failed`` when it exits non-zero (unless `check` is false) and
+    ``tool-timeout`` when it runs longer than `timeout` seconds; it is killed then.
+    """
+    with start(argv, stdin=subprocess.PIPE) as child:
+        try:
+            out, err = child.communicate(stdin, timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            child.kill()
+            raise ConversionError(
+                "tool-timeout", f"{argv[0]} did not finish within {timeout:g} s"
+            ) from error
+        except BaseException:
+            child.kill()
+            raise
+    done = Completed(child.returncode, out, err)
+    log.debug("exit %d: %s", done.status, done.reason if done.status else argv[0])
+    if check and done.status != 0:
+        raise ConversionError("tool-failed", f"{argv[0]} failed: {done.reason}")
+    return done
