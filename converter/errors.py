@@ -40,7 +40,7 @@ class GuestRefusedError(ConversionError):
     def __init__(
         self, code: str, message: str, *, hint: str = "", findings: tuple[Finding, ...] = ()
     ) -> None:
-        """`findings` holds everything that was found, this refusal's own included."""
+        """Refuse with all `findings`, this refusal's own included."""
         super().__init__(code, message, hint=hint)
         self.findings = findings
 

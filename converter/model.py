@@ -12,7 +12,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Severity(StrEnum):
@@ -333,8 +336,8 @@ class Stat:
 class WriteFile:
     """Make `path` a regular file with the content `data`, keeping the original at `backup`.
 
-    `before` is the digest of what is replaced, "" for a new file. `attributes` are the extended
-    attributes (SELinux label, capabilities) the file gets: those of the file it replaces.
+    `before` is the digest of what is replaced, "" for a new file. A replaced file keeps its
+    extended attributes; a new one gets `attributes` (its SELinux label, where the guest has any).
     """
 
     code: str
@@ -347,6 +350,16 @@ class WriteFile:
     before: str = ""
     backup: str = ""
     attributes: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MakeDirectory:
+    """Make the directory `path`, which is not there, in one that is; it belongs to root."""
+
+    code: str
+    reason: str
+    path: str
+    mode: int = 0o755
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,7 +377,10 @@ class AppendFile:
 
 @dataclass(frozen=True, slots=True)
 class RemoveFile:
-    """Take the file or symlink `path` away; a file is kept at `backup`."""
+    """Take the file or symlink `path` away; a file is kept at `backup`.
+
+    `before` is the file's digest, or `-> target` of a link.
+    """
 
     code: str
     reason: str
@@ -384,7 +400,7 @@ class MakeLink:
     before: str = ""
 
 
-Change = WriteFile | AppendFile | RemoveFile | MakeLink
+Change = WriteFile | AppendFile | RemoveFile | MakeLink | MakeDirectory
 
 
 @dataclass(frozen=True, slots=True)

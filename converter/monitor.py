@@ -18,10 +18,10 @@ class Monitor(Protocol):
     """Receives the course of one piece of work."""
 
     def phase(self, name: str, text: str) -> None:
-        """A phase begins: `name` is stable and short, `text` is for a person."""
+        """Begin a phase: `name` is stable and short, `text` is for a person."""
 
     def progress(self, name: str, fraction: float) -> None:
-        """The phase `name` is done to `fraction` (0 to 1, never falling). Any thread may call."""
+        """Show `name` done to `fraction` (0 to 1, never falling). Any thread may call."""
 
 
 class NullMonitor:

@@ -53,7 +53,7 @@ def find_tool(name: str) -> str:
     return path
 
 
-def start(
+def start(  # noqa: PLR0913 - as many as a process has
     argv: Sequence[str],
     *,
     stdin: IO[bytes] | int = subprocess.DEVNULL,

@@ -1,0 +1,1 @@
+"""Recipes for the guests that tests and the demonstration use, and what builds them."""

@@ -1,1 +1,1 @@
-"""converter.disk"""
+"""Partition tables and what lies outside of filesystems."""

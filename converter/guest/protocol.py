@@ -12,12 +12,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from converter.errors import GuestError
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from converter.model import Stat
+    from converter.model import Filesystem, Stat, Volume
 
 # Configuration files are small; what is larger was not written by an administrator.
 TEXT_LIMIT: Final = 4 << 20
@@ -34,14 +32,20 @@ class Code:
     FAILED: Final = "guest-operation-failed"
 
 
-class Guest(Protocol):
-    """The files of one guest. All methods raise `GuestError`."""
+class ReadableGuest(Protocol):
+    """The files of one guest, to look at. All methods raise `GuestError`."""
 
     def lstat(self, path: str) -> Stat | None:
         """Describe `path` itself, not what a link there points to; None if nothing is there."""
 
     def read(self, path: str, *, limit: int = TEXT_LIMIT) -> bytes:
         """Give the content of a regular file of at most `limit` bytes, following links."""
+
+    def head(self, path: str, *, length: int) -> bytes:
+        """Give at most the first `length` bytes of a regular file, following links."""
+
+    def digest(self, path: str) -> str:
+        """Give the SHA-256 of a regular file, following links."""
 
     def readlink(self, path: str) -> str:
         """Give the target of the symlink `path`."""
@@ -51,6 +55,10 @@ class Guest(Protocol):
 
     def attributes(self, path: str) -> tuple[tuple[str, bytes], ...]:
         """Give the extended attributes of `path` (not followed), sorted by name."""
+
+
+class Guest(ReadableGuest, Protocol):
+    """The files of one guest, to look at and to change. All methods raise `GuestError`."""
 
     def write(  # noqa: PLR0913 - a file is all of this
         self,
@@ -80,34 +88,23 @@ class Guest(Protocol):
         """Copy the regular file `source` to the new name `target` with all its metadata."""
 
 
-MAX_LINKS: Final = 40
+class BlockDevices(Protocol):
+    """The disks a guest is on, and how its filesystems come to be mounted."""
 
+    def devices(self) -> tuple[tuple[str, int], ...]:
+        """Give each disk's name and size in bytes, in the order they were given."""
 
-def resolve(guest: Guest, path: str, *, follow_last: bool = True) -> str:
-    """Give `path` without symlinks, resolved inside the guest.
+    def read_device(self, device: str, *, offset: int, length: int) -> bytes:
+        """Give `length` bytes of `device` at `offset`."""
 
-    Components that do not exist are kept as they are. Raises `GuestError` ``guest-link-loop``.
-    """
-    todo = [part for part in reversed(path.split("/")) if part]
-    done: list[str] = []
-    links = 0
-    while todo:
-        part = todo.pop()
-        if part == ".":
-            continue
-        if part == "..":
-            del done[-1:]
-            continue
-        here = "/" + "/".join([*done, part])
-        stat = guest.lstat(here) if follow_last or todo else None
-        if stat is None or stat.kind != "symlink":
-            done.append(part)
-            continue
-        links += 1
-        if links > MAX_LINKS:
-            raise GuestError(Code.LINK_LOOP, f"{path}: too many levels of symbolic links")
-        target = guest.readlink(here)
-        if target.startswith("/"):
-            done.clear()
-        todo += [step for step in reversed(target.split("/")) if step]
-    return "/" + "/".join(done)
+    def filesystems(self) -> tuple[Filesystem, ...]:
+        """Give what is on every partition, volume and unpartitioned disk."""
+
+    def volumes(self) -> tuple[Volume, ...]:
+        """Give the LVM logical volumes."""
+
+    def mount(self, device: str, path: str, *, options: str) -> None:
+        """Mount `device` at `path` of the guest's tree."""
+
+    def unmount(self) -> None:
+        """Unmount everything; what was written is on the disks then."""

@@ -1,1 +1,1 @@
-"""converter.report"""
+"""The HTML report."""

@@ -1,0 +1,44 @@
+# Everything a developer or a CI job does. `make demo` and `make test` set the machine up by
+# themselves: Debian packages, a virtual environment over Debian's Python, pinned Python packages.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check unit clean
+
+BIN := .venv/bin
+STAMP := .venv/.set-up
+WORKERS := 2
+
+help:
+	@echo 'make demo   build a real guest, convert it, boot the result, show the report'
+	@echo 'make test   all checks and tests'
+	@echo 'make check  linters and types'
+	@echo 'make unit   unit tests only'
+	@echo 'make setup  only what the others need'
+	@echo 'make clean  remove the environment and what was made here (not the cache)'
+
+setup: $(STAMP)
+	@images/set-up packages
+
+$(STAMP): images/requirements.lock pyproject.toml images/set-up images/packages.list
+	@images/set-up packages
+	@images/set-up python
+	@touch $@
+
+demo: setup
+	$(BIN)/python -m images demo
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: setup
+	$(BIN)/pytest -q -n $(WORKERS) tests/unit
+
+test: check unit
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup tests/unit tests/appliance tests/boot
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis out build *.egg-info

@@ -1,0 +1,212 @@
+"""Boots an image under QEMU and tells what really came up.
+
+The image is not changed: the machine works on a throw-away overlay, and into that overlay alone
+goes a probe (`probe`). The machine is not the guest's old one: another disk bus, and a network
+card with another address in another slot. What the guest can reach is QEMU's own DHCP server.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import select
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from converter import process
+from converter.accelerator import choose
+from converter.console import Console
+from converter.errors import HostError, UsageError
+from converter.guest.appliance import Appliance
+from converter.handoff.workspace import scratch
+from converter.inspection.mounts import mount_guest
+from converter.inspection.storage import read_storage
+from converter.probe import install
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from converter.monitor import Monitor
+
+OVMF: Final = (
+    (Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd")),
+    (Path("/usr/share/edk2/ovmf/OVMF_CODE.fd"), Path("/usr/share/edk2/ovmf/OVMF_VARS.fd")),
+)
+_CARD: Final = "06:7e:57:00:00:01"
+_PIECE: Final = 65536
+
+
+class Firmware(StrEnum):
+    """What starts the machine."""
+
+    BIOS = "bios"
+    UEFI = "uefi"
+
+
+class Bus(StrEnum):
+    """What the disks are attached to."""
+
+    NVME = "nvme"
+    IDE = "ide"
+    AHCI = "ahci"
+    VIRTIO = "virtio"
+
+
+@dataclass(frozen=True, slots=True)
+class BootReport:
+    """What came up: `reached` is "multi-user" or the name of where the boot ended."""
+
+    reached: str
+    seconds: float
+    root: dict[str, str]
+    addresses: tuple[str, ...]
+    failed_units: tuple[str, ...]
+    mounts: tuple[str, ...]
+    state: str
+    console_tail: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the report as the contract has it."""
+        return asdict(self)
+
+
+def boot(
+    images: Sequence[Path],
+    *,
+    firmware: Firmware,
+    bus: Bus,
+    timeout: float,
+    monitor: Monitor,
+) -> BootReport:
+    """Boot raw `images` (boot disk first) and follow the console to a verdict.
+
+    `timeout` is in seconds, from the machine's start. Raises `UsageError` for what is no image,
+    `HostError` when QEMU or its firmware is missing.
+    """
+    for image in images:
+        if not image.is_file():
+            raise UsageError("image-missing", f"{image}: is not a file", hint="give a raw image")
+    with scratch("boot") as work:
+        overlays = [_overlay(image, work, number) for number, image in enumerate(images)]
+        monitor.phase("probe", "putting a probe into the throw-away overlay")
+        token = secrets.token_hex(8)
+        _install_probe(overlays, work, token)
+        monitor.phase("boot", f"booting from {bus.value} by {firmware.value}")
+        argv = _machine(overlays, work, firmware, bus)
+        return _follow(argv, Console(token), timeout)
+
+
+def _overlay(image: Path, work: Path, number: int) -> Path:
+    # By a short name: a qcow2 has room for 1023 bytes of its backing file's name.
+    link = work / f"image{number}"
+    link.symlink_to(image.resolve())
+    overlay = work / f"overlay{number}.qcow2"
+    process.run(
+        ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(link), str(overlay)]
+    )
+    return overlay
+
+
+def _install_probe(overlays: Sequence[Path], work: Path, token: str) -> None:
+    settings = choose().libguestfs_settings
+    with Appliance(overlays, settings=settings, directory=work) as machine:
+        mount_guest(machine, machine, read_storage(machine))
+        install(machine, token)
+        machine.unmount()
+
+
+def _machine(overlays: Sequence[Path], work: Path, firmware: Firmware, bus: Bus) -> list[str]:
+    chipset = "pc" if bus is Bus.IDE else "q35"
+    argv = [
+        "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot",
+        "-machine", f"{chipset},graphics=off", *choose().qemu_arguments, "-smp", "2", "-m", "1024",
+        "-display", "none", "-vga", "none", "-serial", "stdio",
+        "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny",
+        "-netdev", "user,id=net0,restrict=on",
+        "-device", f"e1000e,netdev=net0,mac={_CARD},addr=0x1d",
+        "-device", "virtio-rng-pci",
+    ]  # fmt: skip
+    if firmware is Firmware.UEFI:
+        argv += _uefi(work)
+    if bus is Bus.AHCI:
+        argv += ["-device", "ahci,id=ahci"]
+    for number, overlay in enumerate(overlays):
+        argv += ["-drive", f"if=none,id=disk{number},format=qcow2,cache=unsafe,file={overlay}"]
+        argv += ["-device", _disk(bus, number)]
+    return argv
+
+
+def _disk(bus: Bus, number: int) -> str:
+    common = f"drive=disk{number},bootindex={number + 1}"
+    match bus:
+        case Bus.NVME:
+            return f"nvme,serial=vol{number},{common}"
+        case Bus.IDE:
+            return f"ide-hd,bus=ide.{number // 2},unit={number % 2},{common}"
+        case Bus.AHCI:
+            return f"ide-hd,bus=ahci.{number},{common}"
+        case Bus.VIRTIO:
+            return f"virtio-blk-pci,{common}"
+
+
+def _uefi(work: Path) -> list[str]:
+    """Give OVMF with a private copy of its empty variable store."""
+    for code, variables in OVMF:
+        if code.is_file() and variables.is_file():
+            private = work / "variables.fd"
+            shutil.copyfile(variables, private)
+            return [
+                "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}",
+                "-drive", f"if=pflash,unit=1,format=raw,file={private}",
+            ]  # fmt: skip
+    raise HostError(
+        "ovmf-missing", "no UEFI firmware for QEMU was found", hint="install the package ovmf"
+    )
+
+
+def _follow(argv: Sequence[str], console: Console, timeout: float) -> BootReport:
+    begun = time.monotonic()
+    machine = process.start(argv)
+    try:
+        while console.verdict is None:
+            left = begun + timeout - time.monotonic()
+            if left <= 0:
+                break
+            if machine.stdout is None or not _ready(machine.stdout, left):
+                break
+            piece = os.read(machine.stdout.fileno(), _PIECE)
+            if not piece:
+                console.ended()
+                break
+            console.feed(piece)
+    finally:
+        machine.kill()
+        _, said = machine.communicate()
+    if console.verdict == "stopped" and not console.text:
+        raise HostError(
+            "qemu-failed", f"QEMU did not start: {said.decode(errors='replace').strip()[-500:]}"
+        )
+    return _report(console, time.monotonic() - begun)
+
+
+def _ready(stream: IO[bytes], seconds: float) -> bool:
+    return bool(select.select([stream], [], [], seconds)[0])
+
+
+def _report(console: Console, seconds: float) -> BootReport:
+    answers = console.answers
+    source, _, fstype = (answers.get("root", [""])[0]).partition(" ")
+    return BootReport(
+        reached=console.verdict or "nothing",
+        seconds=round(seconds, 1),
+        root={"source": source, "fstype": fstype},
+        addresses=tuple(answers.get("address", [])),
+        failed_units=tuple(answers.get("failed", [])),
+        mounts=tuple(answers.get("mount", [])),
+        state=answers.get("state", [""])[0],
+        console_tail=console.tail,
+    )

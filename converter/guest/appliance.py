@@ -1,0 +1,344 @@
+"""A guest in libguestfs' appliance: the only importer of `guestfs`.
+
+The appliance is a small VM with the disks attached; the guest's filesystems are mounted there and
+nothing of the guest's is run. One start serves a whole conversion. Limits: file names that are
+not UTF-8 can be listed but not opened (the Python binding takes `str` in UTF-8 only).
+
+See guestfs(3); the errors of its Python binding are `RuntimeError`s holding strerror(3) texts.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import guestfs
+
+from converter.errors import GuestError, HostError
+from converter.guest.protocol import TEXT_LIMIT, Code
+from converter.model import FileKind, Filesystem, Stat, Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from types import TracebackType
+
+log = logging.getLogger(__name__)
+transcript = logging.getLogger("converter.appliance")
+
+# One protocol message holds less than 4 MiB (guestfs(3), GUESTFS_MESSAGE_MAX), headers included.
+_CHUNK: Final = 2 << 20
+_KINDS: Final = {
+    stat.S_IFREG: FileKind.FILE,
+    stat.S_IFDIR: FileKind.DIRECTORY,
+    stat.S_IFLNK: FileKind.SYMLINK,
+}
+_ABSENT: Final = ("No such file or directory", "Not a directory")
+
+
+class Appliance:
+    """A running appliance with `disks` (qcow2 overlays) attached; a context manager.
+
+    Implements `Guest` and `BlockDevices`. Raises `HostError` ``appliance-failed`` when it does
+    not start.
+    """
+
+    def __init__(
+        self, disks: Sequence[Path], *, settings: Mapping[str, str], directory: Path
+    ) -> None:
+        """Start it. `settings` are libguestfs' environment variables (backend and accelerator)."""
+        self._directory = directory
+        with _environment(settings):
+            self._handle: Any = guestfs.GuestFS(python_return_dict=True)
+        try:
+            self._launch(disks)
+        except RuntimeError as error:
+            self._handle.close()
+            raise HostError(
+                "appliance-failed",
+                f"libguestfs' appliance did not start: {error}",
+                hint="run `converter doctor`; `--log FILE` keeps everything the appliance said",
+            ) from error
+
+    def _launch(self, disks: Sequence[Path]) -> None:
+        handle = self._handle
+        if transcript.isEnabledFor(logging.DEBUG):
+            events = guestfs.EVENT_APPLIANCE | guestfs.EVENT_LIBRARY | guestfs.EVENT_TRACE
+            handle.set_event_callback(_transcribe, events)
+            handle.set_verbose(1)
+            handle.set_trace(1)
+        handle.set_tmpdir(str(self._directory))
+        for disk in disks:
+            handle.add_drive_opts(str(disk), format="qcow2", readonly=0, cachemode="unsafe")
+        log.debug("appliance: starting with %d disk(s)", len(disks))
+        handle.launch()
+
+    def __enter__(self) -> Self:
+        """Give the running appliance."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop it; after a failure without waiting for it to write anything."""
+        if kind is None:
+            self.close()
+        else:
+            self._handle.close()
+
+    def close(self) -> None:
+        """Unmount, let the appliance write everything, and stop it."""
+        try:
+            with _translated("shutdown"):
+                self._handle.shutdown()
+        finally:
+            self._handle.close()
+
+    # --- BlockDevices -----------------------------------------------------------------------------
+
+    def devices(self) -> tuple[tuple[str, int], ...]:
+        """See `BlockDevices`."""
+        with _translated("disks"):
+            return tuple(
+                (device, self._handle.blockdev_getsize64(device))
+                for device in self._handle.list_devices()
+            )
+
+    def read_device(self, device: str, *, offset: int, length: int) -> bytes:
+        """See `BlockDevices`."""
+        with _translated(device):
+            data: bytes = self._handle.pread_device(device, length, offset)
+        return data
+
+    def filesystems(self) -> tuple[Filesystem, ...]:
+        """See `BlockDevices`."""
+        with _translated("filesystems"):
+            found: dict[str, str] = self._handle.list_filesystems()
+            return tuple(self._filesystem(device, kind) for device, kind in found.items())
+
+    def _filesystem(self, device: str, kind: str) -> Filesystem:
+        if kind == "unknown":
+            return Filesystem(device=device, type="")
+        known: dict[str, str] = self._handle.blkid(device)
+        return Filesystem(device, kind, known.get("UUID", ""), known.get("LABEL", ""))
+
+    def volumes(self) -> tuple[Volume, ...]:
+        """See `BlockDevices`."""
+        with _translated("logical volumes"):
+            found = []
+            for device in self._handle.lvs():
+                _, _, group, name = device.split("/", 3)
+                size = self._handle.blockdev_getsize64(device)
+                found.append(Volume(device=device, group=group, name=name, size=size))
+        return tuple(found)
+
+    def mount(self, device: str, path: str, *, options: str) -> None:
+        """See `BlockDevices`."""
+        with _translated(f"{device} at {path}"):
+            self._handle.mount_options(options, device, path)
+
+    def unmount(self) -> None:
+        """See `BlockDevices`."""
+        with _translated("unmount"):
+            self._handle.umount_all()
+
+    # --- Guest: reading ---------------------------------------------------------------------------
+
+    def lstat(self, path: str) -> Stat | None:
+        """See `Guest`."""
+        return self._stat(self._handle.lstatns, path)
+
+    def _stat(self, call: Any, path: str) -> Stat | None:  # noqa: ANN401 - a method of the binding
+        try:
+            with _translated(path):
+                found = call(path)
+        except GuestError as error:
+            if error.code == Code.MISSING:
+                return None
+            raise
+        mode = found["st_mode"]
+        return Stat(
+            kind=_KINDS.get(stat.S_IFMT(mode), FileKind.OTHER),
+            mode=stat.S_IMODE(mode),
+            uid=found["st_uid"],
+            gid=found["st_gid"],
+            size=found["st_size"],
+        )
+
+    def _size(self, path: str) -> int:
+        """Size of the regular file that `path` leads to; never opens a device or a FIFO."""
+        found = self._stat(self._handle.statns, path)
+        if found is None:
+            raise GuestError(Code.MISSING, f"{path}: no such file in the guest")
+        if found.kind is not FileKind.FILE:
+            raise GuestError(Code.NOT_A_FILE, f"{path}: is not a regular file")
+        return found.size
+
+    def read(self, path: str, *, limit: int = TEXT_LIMIT) -> bytes:
+        """See `Guest`."""
+        size = self._size(path)
+        if size > limit:
+            raise GuestError(
+                Code.TOO_LARGE, f"{path}: is {size} bytes long, at most {limit} are expected"
+            )
+        return self._read(path, size)
+
+    def head(self, path: str, *, length: int) -> bytes:
+        """See `Guest`."""
+        return self._read(path, min(length, self._size(path)))
+
+    def _read(self, path: str, size: int) -> bytes:
+        # pread answers in one message; the streaming calls take a hundred times as long to begin.
+        data = bytearray()
+        with _translated(path):
+            while len(data) < size:
+                piece = self._handle.pread(path, min(_CHUNK, size - len(data)), len(data))
+                if not piece:
+                    break
+                data += piece
+        return bytes(data)
+
+    def digest(self, path: str) -> str:
+        """See `Guest`."""
+        self._size(path)
+        with _translated(path):
+            value: str = self._handle.checksum("sha256", path)
+        return value
+
+    def readlink(self, path: str) -> str:
+        """See `Guest`."""
+        with _translated(path):
+            target: str = self._handle.readlink(path)
+        return target
+
+    def list(self, path: str) -> tuple[str, ...]:
+        """See `Guest`."""
+        # ls0 writes to a host file; the calls that return lists fail on names that are not UTF-8.
+        with tempfile.NamedTemporaryFile(dir=self._directory) as names:
+            with _translated(path):
+                self._handle.ls0(path, names.name)
+            return tuple(sorted(os.fsdecode(name) for name in names.read().split(b"\0") if name))
+
+    def attributes(self, path: str) -> tuple[tuple[str, bytes], ...]:
+        """See `Guest`."""
+        try:
+            with _translated(path):
+                found = self._handle.lgetxattrs(path)
+        except GuestError as error:
+            if error.message.endswith("Operation not supported"):
+                return ()  # a filesystem without them, such as the vfat of an ESP
+            raise
+        return tuple(sorted((item["attrname"], _as_bytes(item["attrval"])) for item in found))
+
+    # --- Guest: writing ---------------------------------------------------------------------------
+
+    def write(  # noqa: PLR0913 - a file is all of this
+        self,
+        path: str,
+        data: bytes,
+        *,
+        mode: int,
+        uid: int,
+        gid: int,
+        attributes: Iterable[tuple[str, bytes]] = (),
+    ) -> None:
+        """See `Guest`."""
+        there = self.lstat(path)
+        with _translated(path):
+            if there is not None and there.kind is not FileKind.FILE:
+                self._handle.rm(path)
+            self._upload(data, path, offset=None)
+            self._handle.chown(uid, gid, path)
+            self._handle.chmod(mode, path)
+            for name, value in attributes:
+                # The binding takes text; its terminating NUL is sent when the length counts it.
+                text = value.removesuffix(b"\0").decode()
+                self._handle.lsetxattr(name, text, len(value), path)
+
+    def append(self, path: str, data: bytes) -> None:
+        """See `Guest`."""
+        size = self._size(path)
+        with _translated(path):
+            self._upload(data, path, offset=size)
+
+    def _upload(self, data: bytes, path: str, *, offset: int | None) -> None:
+        """Write `data` over the whole of `path`, or from `offset` on."""
+        if offset is None and len(data) <= _CHUNK:
+            self._handle.write(path, data)
+            return
+        with tempfile.NamedTemporaryFile(dir=self._directory) as staged:
+            Path(staged.name).write_bytes(data)
+            if offset is None:
+                self._handle.upload(staged.name, path)
+            else:
+                self._handle.upload_offset(staged.name, path, offset)
+
+    def remove(self, path: str) -> None:
+        """See `Guest`."""
+        with _translated(path):
+            self._handle.rm(path)
+
+    def symlink(self, target: str, path: str) -> None:
+        """See `Guest`."""
+        there = self.lstat(path)
+        with _translated(path):
+            if there is not None:
+                self._handle.rm(path)
+            self._handle.ln_s(target, path)
+
+    def mkdir(self, path: str, *, mode: int = 0o755) -> None:
+        """See `Guest`."""
+        with _translated(path):
+            self._handle.mkdir_p(path)
+            self._handle.chmod(mode, path)
+
+    def copy(self, source: str, target: str) -> None:
+        """See `Guest`."""
+        with _translated(f"{source} to {target}"):
+            self._handle.cp_a(source, target)
+
+
+def _as_bytes(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else os.fsencode(value)
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    """Turn the binding's errors into `GuestError`s that name `what` they were about."""
+    try:
+        yield
+    except ValueError as error:  # UnicodeError is one
+        raise GuestError(
+            Code.FAILED, f"{what!r}: not UTF-8, or with a NUL in it: {error}"
+        ) from error
+    except RuntimeError as error:
+        said = str(error)
+        code = Code.MISSING if said.endswith(_ABSENT) else Code.FAILED
+        raise GuestError(code, f"{what}: {said}") from error
+
+
+@contextmanager
+def _environment(settings: Mapping[str, str]) -> Iterator[None]:
+    """Set `settings` while a handle is made: it reads them then and not later."""
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _transcribe(event: int, _handle: int, text: str, _array: object) -> None:
+    source = {guestfs.EVENT_TRACE: "call", guestfs.EVENT_LIBRARY: "library"}.get(event, "appliance")
+    transcript.debug("%s: %s", source, text.rstrip())

@@ -1,0 +1,101 @@
+"""Finding one's way in a guest: symlinks, patterns and text, over the `Guest` protocol alone."""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import TYPE_CHECKING, Final
+
+from converter.errors import GuestError
+from converter.guest.protocol import TEXT_LIMIT, Code
+from converter.model import FileKind
+
+if TYPE_CHECKING:
+    from converter.guest.protocol import ReadableGuest
+
+# Linux' own limit on the links in one path (path_resolution(7)).
+MAX_LINKS: Final = 40
+
+
+def resolve(guest: ReadableGuest, path: str, *, follow_last: bool = True) -> str:
+    """Give `path` without symlinks, resolved inside the guest.
+
+    Components that do not exist are kept as they are. Raises `GuestError` ``guest-link-loop``.
+    """
+    todo = [part for part in reversed(path.split("/")) if part]
+    done: list[str] = []
+    links = 0
+    while todo:
+        part = todo.pop()
+        if part == ".":
+            continue
+        if part == "..":
+            del done[-1:]
+            continue
+        here = "/" + "/".join([*done, part])
+        stat = guest.lstat(here) if follow_last or todo else None
+        if stat is None or stat.kind is not FileKind.SYMLINK:
+            done.append(part)
+            continue
+        links += 1
+        if links > MAX_LINKS:
+            raise GuestError(Code.LINK_LOOP, f"{path}: too many levels of symbolic links")
+        target = guest.readlink(here)
+        if target.startswith("/"):
+            done.clear()
+        todo += [step for step in reversed(target.split("/")) if step]
+    return "/" + "/".join(done)
+
+
+def kind(guest: ReadableGuest, path: str) -> FileKind | None:
+    """Give what `path` leads to, through any links; None when there is nothing."""
+    stat = guest.lstat(resolve(guest, path))
+    return None if stat is None else stat.kind
+
+
+def is_file(guest: ReadableGuest, path: str) -> bool:
+    """Tell whether `path` leads to a regular file."""
+    return kind(guest, path) is FileKind.FILE
+
+
+def is_directory(guest: ReadableGuest, path: str) -> bool:
+    """Tell whether `path` leads to a directory."""
+    return kind(guest, path) is FileKind.DIRECTORY
+
+
+def names(guest: ReadableGuest, path: str) -> tuple[str, ...]:
+    """Give the names in the directory `path`; none when it is not there."""
+    return guest.list(path) if is_directory(guest, path) else ()
+
+
+def glob(guest: ReadableGuest, pattern: str) -> tuple[str, ...]:
+    """Find the paths that match `pattern` as a shell would (see the manual page glob, section 7).
+
+    Hidden names match only a pattern that begins with a dot itself, as in a shell.
+    """
+    found = [""]
+    for part in [part for part in pattern.split("/") if part]:
+        if not any(character in part for character in "*?["):
+            found = [f"{directory}/{part}" for directory in found]
+            continue
+        found = [
+            f"{directory}/{name}"
+            for directory in found
+            for name in names(guest, directory or "/")
+            if fnmatch.fnmatchcase(name, part) and name.startswith(".") <= part.startswith(".")
+        ]
+    return tuple(path for path in found if kind(guest, path) is not None)
+
+
+def text(guest: ReadableGuest, path: str, *, limit: int = TEXT_LIMIT) -> str | None:
+    """Give the text of a file of at most `limit` bytes, None when there is none at `path`.
+
+    Bytes that are not UTF-8 survive as surrogate escapes; `encode` gives them back.
+    """
+    if not is_file(guest, path):
+        return None
+    return guest.read(path, limit=limit).decode("utf-8", "surrogateescape")
+
+
+def encode(content: str) -> bytes:
+    """Give the bytes of what `text` read."""
+    return content.encode("utf-8", "surrogateescape")

@@ -1,0 +1,274 @@
+"""A guest that remembers what would be done to it instead of doing it.
+
+Reads fall through to the guest below until something was written; what is written stays here. What
+was recorded *is* the plan: a dry run and a real run cannot differ, because the real run replays it
+(`guest.replay`). Writing what is there already records nothing, so that planning a converted guest
+gives an empty plan.
+
+Originals are kept under a hidden name beside the file: directories whose every visible file is
+read (`interfaces.d/*`, initramfs-tools' `conf.d/*`, udev's `*.rules`) then never read the backup.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from converter.errors import GuestError
+from converter.guest.paths import resolve
+from converter.guest.protocol import TEXT_LIMIT, Code, ReadableGuest
+from converter.model import (
+    AppendFile,
+    FileKind,
+    MakeDirectory,
+    MakeLink,
+    Plan,
+    RemoveFile,
+    Stat,
+    WriteFile,
+)
+
+if TYPE_CHECKING:
+    from converter.model import Change, Finding
+
+BACKUP_SUFFIX: Final = ".converter-orig"
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A path as it will be: a file (`data`), a link (`target`), or gone (`stat` None)."""
+
+    stat: Stat | None
+    data: bytes = b""
+    target: str = ""
+
+
+class RecordingGuest:
+    """The reading half of `Guest` over another guest, with changes that are only recorded.
+
+    Every change names a stable `code` and a `reason`: there is no unexplained change.
+    """
+
+    def __init__(self, below: ReadableGuest) -> None:
+        """Record over `below`, which is not written and must not change meanwhile."""
+        self._below = below
+        self._written: dict[str, _Written] = {}
+        self._places: dict[str, str] = {}
+        self._kept: set[str] = set()
+        self._changes: list[Change] = []
+        self._diffs: list[str] = []
+        self._findings: list[Finding] = []
+
+    @property
+    def plan(self) -> Plan:
+        """What was recorded so far."""
+        return Plan(tuple(self._changes), tuple(self._findings), tuple(self._diffs))
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def lstat(self, path: str) -> Stat | None:
+        """See `Guest`."""
+        written = self._written.get(self._place(path))
+        return self._below.lstat(path) if written is None else written.stat
+
+    def _place(self, path: str) -> str:
+        """Give where the name `path` itself is, its directories' links followed."""
+        if path in self._written or path.count("/") == 1:
+            return path
+        if path not in self._places:
+            self._places[path] = resolve(self, path, follow_last=False)
+        return self._places[path]
+
+    def _file(self, path: str) -> tuple[str, bytes | None]:
+        """Give where `path` leads, and its recorded content if it was written."""
+        place = resolve(self, path)
+        written = self._written.get(place)
+        if written is None:
+            return place, None
+        if written.stat is None:
+            raise GuestError(Code.MISSING, f"{path}: no such file in the guest")
+        return place, written.data
+
+    def read(self, path: str, *, limit: int = TEXT_LIMIT) -> bytes:
+        """See `Guest`."""
+        place, data = self._file(path)
+        return self._below.read(place, limit=limit) if data is None else data
+
+    def head(self, path: str, *, length: int) -> bytes:
+        """See `Guest`."""
+        place, data = self._file(path)
+        return self._below.head(place, length=length) if data is None else data[:length]
+
+    def digest(self, path: str) -> str:
+        """See `Guest`."""
+        place, data = self._file(path)
+        return self._below.digest(place) if data is None else _digest(data)
+
+    def readlink(self, path: str) -> str:
+        """See `Guest`."""
+        written = self._written.get(self._place(path))
+        return self._below.readlink(path) if written is None else written.target
+
+    def list(self, path: str) -> tuple[str, ...]:
+        """See `Guest`."""
+        place = resolve(self, path)
+        prefix = place.rstrip("/") + "/"
+        names = set(self._below.list(place)) if self._below.lstat(place) is not None else set()
+        for written, node in self._written.items():
+            name = written.removeprefix(prefix)
+            if name == written or "/" in name:
+                continue
+            (names.discard if node.stat is None else names.add)(name)
+        return tuple(sorted(names))
+
+    def attributes(self, path: str) -> tuple[tuple[str, bytes], ...]:
+        """See `Guest`."""
+        return self._below.attributes(path)
+
+    # --- recording --------------------------------------------------------------------------------
+
+    def note(self, finding: Finding) -> None:
+        """Keep a finding made while planning."""
+        self._findings.append(finding)
+
+    def write(
+        self, path: str, data: bytes, *, code: str, reason: str, mode: int | None = None
+    ) -> None:
+        """Plan that the file `path` leads to holds `data`; nothing is recorded if it does.
+
+        A file that exists keeps its owner, mode and attributes (`mode` then counts only if given);
+        a new one belongs to root, with `mode` or 0644.
+        """
+        place = resolve(self, path)
+        there = self.lstat(place)
+        if there is not None and there.kind is not FileKind.FILE:
+            raise GuestError(Code.NOT_A_FILE, f"{path}: is not a regular file")
+        old = None if there is None else self.read(place)
+        if there is not None and old == data and mode in (None, there.mode):
+            return
+        stat = Stat(
+            FileKind.FILE,
+            mode if mode is not None else there.mode if there else 0o644,
+            there.uid if there else 0,
+            there.gid if there else 0,
+            len(data),
+        )
+        if there is None:
+            self._make_parents(place, code=code, reason=reason)
+        change = WriteFile(
+            code=code,
+            reason=reason,
+            path=place,
+            data=data,
+            mode=stat.mode,
+            uid=stat.uid,
+            gid=stat.gid,
+            before="" if old is None else _digest(old),
+            backup="" if old is None else self._backup(place),
+            attributes=() if there else self._label(place),
+        )
+        self._record(change, _text_diff(place, old or b"", data))
+        self._written[place] = _Written(stat, data)
+
+    def append(self, path: str, data: bytes, *, before: str, code: str, reason: str) -> None:
+        """Plan `data` at the end of the file `path` leads to; `before` is its digest now.
+
+        For files too large to be planned whole: what is appended is not readable here.
+        """
+        place = resolve(self, path)
+        stat = self.lstat(place)
+        if stat is None or stat.kind is not FileKind.FILE or place in self._written:
+            raise GuestError(Code.NOT_A_FILE, f"{path}: cannot be appended to")
+        backup = self._backup(place)
+        change = AppendFile(code, reason, place, data, stat.size, before, backup)
+        self._record(change, f"{place}: {len(data)} bytes added at {stat.size}\n")
+
+    def remove(self, path: str, *, code: str, reason: str) -> None:
+        """Plan that the file or symlink `path` itself is gone; its content is kept."""
+        place = resolve(self, path, follow_last=False)
+        stat = self.lstat(place)
+        if stat is None:
+            return
+        if stat.kind is FileKind.FILE:
+            old = self.read(place)
+            change = RemoveFile(code, reason, place, _digest(old), self._backup(place))
+            self._record(change, _text_diff(place, old, b""))
+        else:
+            change = RemoveFile(code, reason, place, f"-> {self.readlink(place)}", "")
+            self._record(change, f"-{place} -> {self.readlink(place)}\n")
+        self._written[place] = _Written(None)
+
+    def symlink(self, target: str, path: str, *, code: str, reason: str) -> None:
+        """Plan that `path` is a symlink to `target`."""
+        place = resolve(self, path, follow_last=False)
+        stat = self.lstat(place)
+        if stat is not None and stat.kind is not FileKind.SYMLINK:
+            self.remove(path, code=code, reason=reason)
+            stat = None
+        before = self.readlink(place) if stat is not None else ""
+        if before == target:
+            return
+        removed = f"-{place} -> {before}\n" if before else ""
+        self._record(
+            MakeLink(code, reason, place, target, before), f"{removed}+{place} -> {target}\n"
+        )
+        link = Stat(FileKind.SYMLINK, 0o777, 0, 0, len(target))
+        self._written[place] = _Written(link, target=target)
+
+    def _make_parents(self, place: str, *, code: str, reason: str) -> None:
+        """Plan the directories that `place` needs and that are not there."""
+        directory = place.rpartition("/")[0]
+        if not directory or self.lstat(directory) is not None:
+            return
+        self._make_parents(directory, code=code, reason=reason)
+        self._record(MakeDirectory(code, reason, directory), f"+{directory}/\n")
+        self._written[directory] = _Written(Stat(FileKind.DIRECTORY, 0o755, 0, 0, 0))
+
+    def _label(self, place: str) -> tuple[tuple[str, bytes], ...]:
+        """Give a new file the SELinux label of its directory, as the kernel would by default."""
+        directory = place.rpartition("/")[0] or "/"
+        if directory in self._written or self._below.lstat(directory) is None:
+            return ()
+        found = self._below.attributes(directory)
+        return tuple(item for item in found if item[0] == "security.selinux")
+
+    def _record(self, change: Change, diff: str) -> None:
+        self._places.clear()
+        self._changes.append(change)
+        self._diffs.append(diff)
+
+    def _backup(self, place: str) -> str:
+        """Choose where the original of `place` is kept; "" when this plan keeps it already."""
+        if place in self._kept or place in self._written:
+            return ""
+        self._kept.add(place)
+        directory, _, name = place.rpartition("/")
+        wanted = f"{directory}/.{name}{BACKUP_SUFFIX}"
+        candidate, number = wanted, 0
+        while self.lstat(candidate) is not None:
+            number += 1
+            candidate = f"{wanted}.{number}"
+        return candidate
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _text_diff(path: str, old: bytes, new: bytes) -> str:
+    """Show the difference as `diff -u` would; bytes that are not UTF-8 are shown escaped."""
+    lines = difflib.unified_diff(
+        _lines(old),
+        _lines(new),
+        fromfile=f"a{path}" if old else "/dev/null",
+        tofile=f"b{path}" if new else "/dev/null",
+    )
+    return "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
+    )
+
+
+def _lines(data: bytes) -> list[str]:
+    return data.decode("utf-8", "backslashreplace").splitlines(keepends=True)

@@ -1,0 +1,251 @@
+"""The conversion itself: what is done, in which order, and what runs beside what.
+
+    source ─► overlay ─► inspect ─► preflight ─► plan ─► apply ─► verify ─► lay over ─► publish
+          └── copy to raw, beside all of it ─────────────────────────────────┘
+
+The source is only read. The guest is changed on the overlay, in one appliance; the copy needs none.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from converter import handoff
+from converter.accelerator import choose
+from converter.capabilities import capabilities
+from converter.errors import ConversionError, DamagedInputError, GuestRefusedError
+from converter.guest.appliance import Appliance
+from converter.guest.replay import replay
+from converter.handoff.workspace import Workspace, scratch
+from converter.inspection import inspect_machine
+from converter.model import Plan, Report, Severity
+from converter.monitor import NullMonitor, Stopwatch
+from converter.policy import choose_boot_mode, is_refused, judge_guest, judge_source
+from converter.source import open_source
+from converter.source.copy import CopyJob, lay_over
+from converter.source.overlay import create_overlay
+from converter.steps.order import make_plan
+from converter.verification import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from converter.inspection import Inspection
+    from converter.model import BootMode, Finding, OutputDisk, Policy, Request, Source
+    from converter.monitor import Monitor
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What a look at a guest gave: the plan, empty if it is refused, and everything found."""
+
+    source: Source
+    plan: Plan
+    findings: tuple[Finding, ...]
+    inspection: Inspection | None = None
+
+    def refuse_if_needed(self) -> None:
+        """Raise `GuestRefusedError` with all findings when one of them is an error."""
+        errors = [item for item in self.findings if item.severity is Severity.ERROR]
+        if errors:
+            raise GuestRefusedError(
+                errors[0].code,
+                "; ".join(error.message for error in errors),
+                hint=errors[0].hint,
+                findings=self.findings,
+            )
+
+
+def examine(
+    sources: Sequence[Path],
+    *,
+    policy: Policy,
+    boot_mode: BootMode | None = None,
+    monitor: Monitor | None = None,
+) -> Examination:
+    """Look at the guest on `sources` and plan its conversion; nothing is written."""
+    shown = monitor or NullMonitor()
+    with scratch("examine") as work:
+        source = open_source(sources, work=work)
+        container = judge_source(source, policy)
+        if is_refused(container):
+            return Examination(source, Plan(()), container)
+        shown.phase("inspect", "starting the appliance, reading the guest")
+        with _appliance(_overlays(source, work), work) as machine:
+            inspection = inspect_machine(machine)
+            return _judge(machine, source, container, inspection, boot_mode)
+
+
+def inspect(sources: Sequence[Path], *, monitor: Monitor) -> tuple[Source, Inspection]:
+    """Read what the guest on `sources` is; nothing is judged but that it can be read."""
+    with scratch("inspect") as work:
+        source = open_source(sources, work=work)
+        monitor.phase("inspect", "starting the appliance, reading the guest")
+        with _appliance(_overlays(source, work), work) as machine:
+            return source, inspect_machine(machine)
+
+
+def _overlays(source: Source, work: Path) -> list[Path]:
+    return [
+        create_overlay(disk, directory=work, name=f"disk{number}")
+        for number, disk in enumerate(source.disks)
+    ]
+
+
+def _judge(
+    machine: Appliance,
+    source: Source,
+    container: Sequence[Finding],
+    inspection: Inspection,
+    boot_mode: BootMode | None,
+) -> Examination:
+    """Judge what was inspected and, unless it is refused, plan its conversion."""
+    findings = (*container, *inspection.findings, *judge_guest(inspection.facts, boot_mode))
+    if is_refused(findings):
+        return Examination(source, Plan(()), findings, inspection)
+    plan = make_plan(machine, inspection.facts, inspection.storage)
+    return Examination(source, plan, (*findings, *plan.findings), inspection)
+
+
+def _appliance(overlays: Sequence[Path], work: Path) -> Appliance:
+    return Appliance(overlays, settings=choose().libguestfs_settings, directory=work)
+
+
+def convert(request: Request, monitor: Monitor) -> Report:
+    """Convert the guest of `request` and publish image, manifest and report, or nothing.
+
+    Raises `GuestRefusedError` with every finding, `DamagedInputError` for a damaged source, other
+    `ConversionError`s when the work fails.
+    """
+    with Workspace(request.output, request.name) as space:
+        return _Conversion(request, space, monitor).run()
+
+
+class _Conversion:
+    """One conversion in its workspace."""
+
+    def __init__(self, request: Request, space: Workspace, monitor: Monitor) -> None:
+        self._request = request
+        self._space = space
+        self._monitor = monitor
+        self._watch = Stopwatch()
+
+    @contextmanager
+    def _phase(self, name: str, text: str) -> Iterator[None]:
+        self._monitor.phase(name, text)
+        with self._watch.timing(name):
+            yield
+        self._monitor.progress(name, 1.0)
+
+    def run(self) -> Report:
+        with self._phase("source", "reading the container"):
+            source, container = self._open()
+        overlays = _overlays(source, self._space.work)
+        names = [handoff.image_name(self._request.name, disk) for disk in range(len(overlays))]
+        images = [self._space.staged(name) for name in names]
+        with _copying(source, images, self._space.work, self._monitor) as copies:
+            try:
+                examination, after = self._edit(source, container, overlays)
+            except ConversionError as error:
+                _blame_the_source(copies, error)
+                raise
+            with self._phase("copy-rest", "waiting for the copy"):
+                for copy in copies:
+                    copy.wait()
+        with self._phase("lay-over", "laying the changes over the copy"):
+            for overlay, image in zip(overlays, images, strict=True):
+                lay_over(overlay, image)
+        with self._phase("checksum", "computing checksums"):
+            disks = tuple(handoff.output_disk(image) for image in images)
+        report = self._report(examination, after, disks)
+        handoff.publish(self._space, report, images)
+        return report
+
+    def _open(self) -> tuple[Source, tuple[Finding, ...]]:
+        source = open_source(self._request.sources, work=self._space.work)
+        container = judge_source(source, self._request.policy)
+        Examination(source, Plan(()), container).refuse_if_needed()
+        return source, container
+
+    def _edit(
+        self, source: Source, container: Sequence[Finding], overlays: Sequence[Path]
+    ) -> tuple[Examination, Inspection]:
+        """Inspect, refuse, plan, apply and verify, all in one appliance."""
+        with ExitStack() as stack:
+            with self._phase("appliance", "starting the appliance"):
+                machine = stack.enter_context(_appliance(overlays, self._space.work))
+            with self._phase("inspect", "reading the guest, planning"):
+                before = inspect_machine(machine)
+                examination = _judge(machine, source, container, before, self._request.boot_mode)
+                examination.refuse_if_needed()
+            with self._phase("apply", f"making {len(examination.plan.changes)} changes"):
+                replay(examination.plan, machine, progress=self._applied)
+                machine.unmount()
+            with self._phase("verify", "reading the changed guest again"):
+                after = inspect_machine(machine)
+                verify(machine, before, after)
+                machine.unmount()
+        return examination, after
+
+    def _applied(self, fraction: float) -> None:
+        self._monitor.progress("apply", fraction)
+
+    def _report(
+        self, examination: Examination, after: Inspection, disks: tuple[OutputDisk, ...]
+    ) -> Report:
+        before = examination.inspection
+        return Report(
+            source=examination.source,
+            before=before.facts if before else after.facts,
+            after=after.facts,
+            boot_mode=choose_boot_mode(after.facts, self._request.boot_mode),
+            disks=disks,
+            capabilities=capabilities(after.facts.os),
+            plan=examination.plan,
+            findings=examination.findings,
+            timings=self._watch.seconds,
+        )
+
+
+@contextmanager
+def _copying(
+    source: Source, images: Sequence[Path], work: Path, monitor: Monitor
+) -> Iterator[list[CopyJob]]:
+    """Copy every disk in the background; on any way out but a good one the copies are stopped."""
+    monitor.phase("copy", "copying the disks")
+    share = 1 / len(images)
+    done = [0.0] * len(images)
+
+    def progress(number: int, fraction: float) -> None:
+        done[number] = fraction
+        monitor.progress("copy", sum(done) * share)
+
+    copies = [
+        CopyJob(disk, image, directory=work, progress=partial(progress, number))
+        for number, (disk, image) in enumerate(zip(source.disks, images, strict=True))
+    ]
+    try:
+        for copy in copies:
+            copy.start()
+        yield copies
+    finally:
+        for copy in copies:
+            copy.cancel()
+
+
+def _blame_the_source(copies: Sequence[CopyJob], error: ConversionError) -> None:
+    """When the guest cannot be read, see whether the source is damaged, and say that instead.
+
+    A refusal does not wait for the copies: what they have met so far is all that is asked.
+    """
+    for copy in copies:
+        if isinstance(error, GuestRefusedError) and not copy.has_failed:
+            continue
+        try:
+            copy.wait()
+        except DamagedInputError as damage:
+            raise damage from error

@@ -1,0 +1,140 @@
+"""What is refused, and why: small rules over facts, each giving findings; all of them are asked.
+
+`aws` refuses what VM Import/Export refuses, with its text; `open` refuses only what cannot be
+converted correctly (SPEC, "Two policies").
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from converter.model import (
+    BootMode,
+    ContainerFormat,
+    DiskFormat,
+    Finding,
+    Policy,
+    Severity,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from converter.model import Facts, Source
+
+_SUPPORTED_ARCHITECTURES: Final = frozenset({"x86_64"})
+
+
+def judge_source(source: Source, policy: Policy) -> tuple[Finding, ...]:
+    """Give what is to be said of the container, before anything in it is read."""
+    found = [*source.findings]
+    for rule in _SOURCE_RULES:
+        found += rule(source, policy)
+    return tuple(found)
+
+
+def judge_guest(facts: Facts, boot_mode: BootMode | None) -> tuple[Finding, ...]:
+    """Give what is to be said of the guest, before anything is changed."""
+    return tuple(finding for rule in _GUEST_RULES for finding in rule(facts, boot_mode))
+
+
+def is_refused(findings: Iterable[Finding]) -> bool:
+    """Tell whether any finding is an error."""
+    return any(finding.severity is Severity.ERROR for finding in findings)
+
+
+def choose_boot_mode(facts: Facts, wanted: BootMode | None) -> BootMode:
+    """Give the mode the image is made for; `judge_guest` has said whether that is possible."""
+    if wanted is not None:
+        return wanted
+    return BootMode.UEFI if facts.boot_modes == {BootMode.UEFI} else BootMode.LEGACY_BIOS
+
+
+def _vmdk_subformat(source: Source, policy: Policy) -> Iterator[Finding]:
+    """FMT-2: the service reads stream-optimized VMDKs only."""
+    for disk in source.disks:
+        if disk.format is not DiskFormat.VMDK or disk.subformat == "streamOptimized":
+            continue
+        yield Finding(
+            Severity.ERROR if policy is Policy.AWS else Severity.INFO,
+            "vmdk-subformat",
+            f"{disk.label}: the service reads only streamOptimized VMDKs, this is {disk.subformat}",
+            "export it as OVA, or use --policy open" if policy is Policy.AWS else "",
+            "Disk validation failed [Unsupported VMDK File Format]",
+        )
+
+
+def _service_format(source: Source, policy: Policy) -> Iterator[Finding]:
+    """FMT-1, FMT-6: containers that only we read."""
+    beyond = {ContainerFormat.OVF, ContainerFormat.QCOW2, ContainerFormat.VDI}
+    if source.format in beyond | {ContainerFormat.COMPRESSED_RAW}:
+        yield Finding(
+            Severity.ERROR if policy is Policy.AWS else Severity.INFO,
+            "container-not-in-service",
+            f"the service does not read {source.format.value} containers",
+            "export it as OVA, or use --policy open" if policy is Policy.AWS else "",
+            "Disk validation failed [Unsupported file format]",
+        )
+
+
+def _architecture(facts: Facts, _mode: BootMode | None) -> Iterator[Finding]:
+    """OS-3: 32-bit guests, and those of processors that nothing here has drivers for."""
+    found = facts.os.architecture
+    if found not in _SUPPORTED_ARCHITECTURES:
+        yield Finding(
+            Severity.ERROR,
+            "architecture-unsupported",
+            f"the guest is {found or 'of an unknown architecture'}; only x86_64 is converted",
+            "install a 64-bit system for x86 and move the data to it",
+        )
+
+
+def _boot_modes(facts: Facts, wanted: BootMode | None) -> Iterator[Finding]:
+    """BOOT-1, BOOT-7: firmware must find something to start."""
+    possible = facts.boot_modes
+    if not possible:
+        yield Finding(
+            Severity.ERROR,
+            "no-bootable-partition",
+            "the boot disk has neither boot code in its first sector nor EFI programs on an EFI"
+            " system partition",
+            "give the boot disk first; reinstall GRUB in the machine (grub-install), export again",
+            "Client.Unsupported: No bootable partition found",
+        )
+    elif wanted is not None and wanted not in possible:
+        missing = {
+            BootMode.UEFI: "there is no EFI program on an EFI system partition in /etc/fstab",
+            BootMode.LEGACY_BIOS: "the first sector of the boot disk holds no boot code",
+        }[wanted]
+        yield Finding(
+            Severity.ERROR,
+            "boot-mode-impossible",
+            f"the guest cannot boot by {wanted.value}: {missing}",
+            f"leave --boot-mode out: {', '.join(sorted(possible))} is possible",
+        )
+
+
+def _default_kernel(facts: Facts, _mode: BootMode | None) -> Iterator[Finding]:
+    """LNX-5: without the kernel that is started by default nothing can be prepared."""
+    bootloader = facts.os.bootloader
+    if bootloader is None or bootloader.default is None or facts.os.default_kernel is not None:
+        return
+    yield Finding(
+        Severity.ERROR,
+        "default-kernel-missing",
+        f"the default entry starts {bootloader.default.kernel}, which is not an installed kernel"
+        f" (installed: {', '.join(kernel.release for kernel in facts.os.kernels) or 'none'})",
+        "set the default entry to an installed kernel, run update-grub, export again",
+        "Unable to determine kernel version.",
+    )
+
+
+_SOURCE_RULES: Final[tuple[Callable[[Source, Policy], Iterator[Finding]], ...]] = (
+    _service_format,
+    _vmdk_subformat,
+)
+_GUEST_RULES: Final[tuple[Callable[[Facts, BootMode | None], Iterator[Finding]], ...]] = (
+    _architecture,
+    _boot_modes,
+    _default_kernel,
+)

@@ -1,0 +1,92 @@
+"""The probe that tells, from inside a booted guest, what came up.
+
+A systemd unit that waits until the guest has finished starting and then prints, each line behind a
+token that nobody else knows, to the serial port. It goes into throw-away overlays only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from converter.errors import ConversionError
+from converter.formats import grubscript
+from converter.guest import paths
+from converter.steps.grub2 import with_consoles
+
+if TYPE_CHECKING:
+    from converter.guest.protocol import Guest
+
+_SCRIPT_PATH: Final = "/converter-probe"
+_UNIT: Final = "converter-probe.service"
+_UNITS: Final = "/etc/systemd/system"
+_CONFIGS: Final = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg")
+
+_SCRIPT: Final = """\
+#!/bin/sh
+exec > /dev/ttyS0 2> /dev/null
+say() {{ while read -r line; do echo; echo "{token} $1 $line"; done; }}
+waited=0
+while [ "$waited" -lt 120 ]; do
+    state=$(systemctl is-system-running)
+    case "$state" in initializing | starting) ;; *) break ;; esac
+    sleep 1
+    waited=$((waited + 1))
+done
+# An address may come later than "running": ifupdown's hotplug units count as started at once.
+waited=0
+while [ "$waited" -lt 30 ] && [ -z "$(ip -o addr show scope global)" ]; do
+    sleep 1
+    waited=$((waited + 1))
+done
+echo "$state" | say state
+findmnt -rno SOURCE,FSTYPE / | say root
+findmnt -rno TARGET,SOURCE,FSTYPE --real | say mount
+ip -o addr show scope global | while read -r _ _ _ address _; do
+    echo "$address"
+done | say address
+systemctl list-units --state=failed --no-legend --plain | while read -r unit _; do
+    echo "$unit"
+done | say failed
+uname -r | say kernel
+echo
+echo "{token} end"
+"""
+_UNIT_TEXT: Final = f"""\
+[Unit]
+Description=Tell converter what came up
+After=multi-user.target
+
+[Service]
+Type=idle
+ExecStart=/bin/sh {_SCRIPT_PATH}
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def install(guest: Guest, token: str) -> None:
+    """Put the probe into the mounted `guest`, and a serial console where it has none.
+
+    Raises `ConversionError` ``probe-unsupported`` for a guest without systemd.
+    """
+    if not paths.is_directory(guest, _UNITS):
+        raise ConversionError(
+            "probe-unsupported",
+            "the guest has no systemd, and the probe needs it",
+            hint="boot it by hand: qemu-system-x86_64 -snapshot",
+        )
+    _write(guest, _SCRIPT_PATH, _SCRIPT.format(token=token), mode=0o755)
+    _write(guest, f"{_UNITS}/{_UNIT}", _UNIT_TEXT, mode=0o644)
+    wants = f"{_UNITS}/multi-user.target.wants"
+    guest.mkdir(wants)
+    guest.symlink(f"../{_UNIT}", f"{wants}/{_UNIT}")
+    for config in _CONFIGS:
+        text = paths.text(guest, config)
+        if text is not None:
+            seen = grubscript.edit_arguments(text, with_consoles)
+            guest.write(paths.resolve(guest, config), paths.encode(seen), mode=0o600, uid=0, gid=0)
+
+
+def _write(guest: Guest, path: str, text: str, *, mode: int) -> None:
+    guest.write(path, text.encode(), mode=mode, uid=0, gid=0)

@@ -1,0 +1,49 @@
+"""OVF manifests (`.mf`, DMTF DSP0243 section 5.1): a digest for each file of the package."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Final
+
+from converter.source.reader import Reader, damaged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from converter.model import ByteRange
+
+_LIMIT: Final = 1 << 20
+_PIECE: Final = 4 << 20
+_LINE: Final = re.compile(r"(SHA1|SHA256|SHA512)\s*\((.+)\)\s*=\s*([0-9A-Fa-f]+)")
+
+
+def verify(reader: Reader, find: Callable[[str], ByteRange]) -> None:
+    """Check every file that the manifest lists; `find` gives a file by its name.
+
+    Raises `DamagedInputError` ``ova-manifest-mismatch``, ``ova-manifest-invalid``.
+    """
+    if reader.length > _LIMIT:
+        raise damaged("ova-manifest-invalid", reader.name, f"a manifest of {reader.length} bytes")
+    for line in reader.read(0, reader.length).decode("utf-8", "replace").splitlines():
+        if not line.strip():
+            continue
+        match = _LINE.fullmatch(line.strip())
+        if match is None:
+            raise damaged("ova-manifest-invalid", reader.name, f"not a manifest line: {line!r}")
+        algorithm, name, expected = match.groups()
+        found = _digest(find(name), algorithm.lower())
+        if found != expected.lower():
+            raise damaged(
+                "ova-manifest-mismatch",
+                reader.name,
+                f"{name}: its {algorithm} is {found}, the manifest says {expected.lower()}",
+            )
+
+
+def _digest(file: ByteRange, algorithm: str) -> str:
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    with Reader(file) as reader:
+        for offset in range(0, reader.length, _PIECE):
+            digest.update(reader.read(offset, min(_PIECE, reader.length - offset)))
+    return digest.hexdigest()

@@ -1,0 +1,97 @@
+"""VHD, fixed and dynamic ("Virtual Hard Disk Image Format Specification", Microsoft, 2006).
+
+A 512-byte footer ends the file; a dynamic disk has a copy of it at the start, then a header and a
+table of blocks. All numbers are big endian.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Final
+
+from converter.errors import GuestRefusedError
+from converter.model import DiskFormat, SourceDisk
+from converter.source.reader import damaged, truncated
+
+if TYPE_CHECKING:
+    from converter.source.reader import Reader
+
+COOKIE: Final = b"conectix"
+_DYNAMIC_COOKIE: Final = b"cxsparse"
+_FOOTER: Final = 512
+_HEADER: Final = 1024
+_FIXED, _DYNAMIC, _DIFFERENCING = 2, 3, 4
+_UNUSED: Final = 0xFFFFFFFF
+_MAX_ENTRIES: Final = 1 << 22
+_SECTOR: Final = 512
+
+
+def has_footer(reader: Reader) -> bool:
+    """Tell whether the file ends with a VHD footer (or the 511-byte one of Virtual PC 2003)."""
+    if reader.length < _FOOTER:
+        return False
+    end = reader.read(reader.length - _FOOTER, _FOOTER)
+    return end.startswith(COOKIE) or end[1:9] == COOKIE
+
+
+def open_vhd(reader: Reader) -> SourceDisk:
+    """Read footer, header and table of a VHD and check them."""
+    first, last = reader.head(_FOOTER), reader.read(max(reader.length - _FOOTER, 0), _FOOTER)
+    if not last.startswith(COOKIE):
+        raise damaged(
+            "vhd-footers-differ",
+            reader.name,
+            "Footers not identical: the one at the end is missing, the file was cut off",
+        )
+    _check_sum(reader, last, 64, "footer")
+    kind, size = struct.unpack_from(">I", last, 60)[0], struct.unpack_from(">Q", last, 48)[0]
+    if kind == _DIFFERENCING:
+        raise GuestRefusedError(
+            "vhd-differencing",
+            f"{reader.name}: is a differencing VHD; most of its data is in another file",
+            hint="merge it into its parent (Hyper-V: Edit Disk, Merge) and export that",
+        )
+    if kind not in (_FIXED, _DYNAMIC):
+        raise damaged("vhd-type", reader.name, f"a VHD of the unknown type {kind}")
+    if size == 0:
+        raise damaged("disk-size-zero", reader.name, "disk-image-size=0 has invalid format")
+    if kind == _FIXED:
+        if size > reader.length - _FOOTER:
+            raise truncated(reader.name, size + _FOOTER, reader.length)
+        return _disk(reader, "fixed", size)
+    if first != last:
+        raise damaged(
+            "vhd-footers-differ", reader.name, "Footers not identical: copy at the start differs"
+        )
+    _check_table(reader, struct.unpack_from(">Q", last, 16)[0], size)
+    return _disk(reader, "dynamic", size)
+
+
+def _disk(reader: Reader, subformat: str, size: int) -> SourceDisk:
+    return SourceDisk(reader.file.path.name, DiskFormat.VHD, subformat, size, reader.file)
+
+
+def _check_sum(reader: Reader, data: bytes, offset: int, what: str) -> None:
+    """Check the one's complement of the sum of all bytes but the checksum's own."""
+    (stored,) = struct.unpack_from(">I", data, offset)
+    total = sum(data) - sum(data[offset : offset + 4])
+    if stored != ~total & 0xFFFFFFFF:
+        raise damaged("vhd-checksum", reader.name, f"the checksum of the {what} is wrong")
+
+
+def _check_table(reader: Reader, header_offset: int, size: int) -> None:
+    header = reader.read(header_offset, _HEADER)
+    if not header.startswith(_DYNAMIC_COOKIE):
+        raise damaged("vhd-header", reader.name, "the header of a dynamic disk is missing")
+    _check_sum(reader, header, 36, "dynamic header")
+    table, _version, entries, block = struct.unpack_from(">QIII", header, 16)
+    if block < _SECTOR or block & (block - 1) or entries > _MAX_ENTRIES or entries * block < size:
+        raise damaged(
+            "vhd-header", reader.name, f"{entries} blocks of {block} bytes for a disk of {size}"
+        )
+    # Each block is preceded by a bitmap of its sectors, in whole sectors.
+    bitmap = -(-(block // _SECTOR // 8) // _SECTOR) * _SECTOR
+    for (start,) in struct.iter_unpack(">I", reader.read(table, entries * 4)):
+        end = start * _SECTOR + bitmap + block
+        if start != _UNUSED and end > reader.length:
+            raise truncated(reader.name, end, reader.length)

@@ -1,0 +1,82 @@
+"""Built images, kept outside the tree under a key made from what they are built from.
+
+`$XDG_CACHE_HOME/converter/images/NAME-DIGEST/`: a recipe that changes, or the code that builds it,
+makes another image. Several processes may ask at once: one builds, the others wait.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from images import recipe
+from images.recipe import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_HERE = Path(__file__).parent
+# What has no part in building an image must not make a new one.
+_BUILDERS = ("bootloader.py", "build.py", "disk.py", "recipe.py", "rootfs.py")
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltImage:
+    """A guest's disk as a sparse raw image, and the recipe it was made by."""
+
+    name: str
+    path: Path
+    recipe: Recipe
+
+
+def root() -> Path:
+    """Give the directory of the cache."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "converter" / "images"
+
+
+def image(name: str) -> BuiltImage:
+    """Give the image `name`, building it if it is not there."""
+    from images.build import build
+
+    found = recipe.load(name)
+    key = _digest(recipe.path(name), *(_HERE / builder for builder in _BUILDERS))
+    directory = kept(f"{name}-{key}", lambda target: build(found, target))
+    return BuiltImage(name, directory / "disk.raw", found)
+
+
+def kept(name: str, make: Callable[[Path], None]) -> Path:
+    """Give the directory `name` of the cache; `make` fills it when it is not there."""
+    target = root() / name
+    root().mkdir(parents=True, exist_ok=True)
+    with _locked(root() / f"{name}.lock"):
+        if not target.is_dir():
+            staging = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=root()))
+            try:
+                make(staging)
+                staging.rename(target)
+            except BaseException:
+                shutil.rmtree(staging, ignore_errors=True)
+                raise
+    return target
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _digest(*paths: Path) -> str:
+    content = hashlib.sha256()
+    for path in paths:
+        content.update(path.read_bytes())
+    return content.hexdigest()[:16]

@@ -1,0 +1,162 @@
+"""What every `Guest` must do, whatever it is made of: run against each implementation."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from converter.errors import GuestError
+from converter.guest import paths
+from converter.guest.protocol import Code
+from converter.model import FileKind
+
+if TYPE_CHECKING:
+    from converter.guest.protocol import Guest
+
+
+def make_tree(guest: Guest) -> None:
+    """Put the tree that the contract speaks of into an empty guest."""
+    guest.mkdir("/etc/deep/er", mode=0o750)
+    guest.write("/etc/plain", b"plain\n", mode=0o640, uid=7, gid=8)
+    guest.write("/etc/large", bytes(range(256)) * 20000, mode=0o644, uid=0, gid=0)
+    guest.write("/etc/empty", b"", mode=0o600, uid=0, gid=0)
+    guest.symlink("plain", "/etc/relative")
+    guest.symlink("/etc/deep", "/etc/absolute")
+    guest.symlink("../../../../etc/plain", "/etc/deep/up")
+    guest.symlink("loop-b", "/etc/loop-a")
+    guest.symlink("loop-a", "/etc/loop-b")
+    guest.symlink("nowhere", "/etc/dangling")
+
+
+class GuestContract:
+    """Tests for a fixture `guest` on which `make_tree` was done."""
+
+    def test_lstat_describes_the_name_itself(self, guest: Guest) -> None:
+        plain = guest.lstat("/etc/plain")
+        assert plain is not None
+        assert (plain.kind, plain.mode, plain.uid, plain.gid, plain.size) == (
+            FileKind.FILE,
+            0o640,
+            7,
+            8,
+            6,
+        )
+        link = guest.lstat("/etc/relative")
+        assert link is not None
+        assert link.kind is FileKind.SYMLINK
+        directory = guest.lstat("/etc/deep/er")
+        assert directory is not None
+        assert (directory.kind, directory.mode) == (FileKind.DIRECTORY, 0o750)
+
+    @pytest.mark.parametrize("path", ["/nothing", "/etc/nothing", "/etc/plain/below"])
+    def test_lstat_of_nothing_is_none(self, guest: Guest, path: str) -> None:
+        assert guest.lstat(path) is None
+
+    def test_lstat_follows_links_on_the_way(self, guest: Guest) -> None:
+        found = guest.lstat("/etc/absolute/er")
+        assert found is not None
+        assert found.kind is FileKind.DIRECTORY
+
+    @pytest.mark.parametrize("path", ["/etc/plain", "/etc/relative", "/etc/absolute/up"])
+    def test_read_follows_links(self, guest: Guest, path: str) -> None:
+        assert guest.read(path) == b"plain\n"
+
+    def test_read_of_large_and_empty_files(self, guest: Guest) -> None:
+        assert guest.read("/etc/large", limit=8 << 20) == bytes(range(256)) * 20000
+        assert guest.read("/etc/empty") == b""
+
+    def test_read_refuses_more_than_the_limit(self, guest: Guest) -> None:
+        with pytest.raises(GuestError) as caught:
+            guest.read("/etc/large", limit=100)
+        assert caught.value.code == Code.TOO_LARGE
+
+    def test_read_of_a_directory(self, guest: Guest) -> None:
+        with pytest.raises(GuestError) as caught:
+            guest.read("/etc/deep")
+        assert caught.value.code == Code.NOT_A_FILE
+
+    @pytest.mark.parametrize("path", ["/etc/nothing", "/etc/dangling"])
+    def test_read_of_nothing(self, guest: Guest, path: str) -> None:
+        with pytest.raises(GuestError) as caught:
+            guest.read(path)
+        assert caught.value.code == Code.MISSING
+
+    def test_head(self, guest: Guest) -> None:
+        assert guest.head("/etc/large", length=4) == b"\0\1\2\3"
+        assert guest.head("/etc/relative", length=100) == b"plain\n"
+
+    def test_digest(self, guest: Guest) -> None:
+        assert guest.digest("/etc/relative") == hashlib.sha256(b"plain\n").hexdigest()
+
+    def test_readlink(self, guest: Guest) -> None:
+        assert guest.readlink("/etc/relative") == "plain"
+        with pytest.raises(GuestError):
+            guest.readlink("/etc/plain")
+
+    def test_list_is_sorted_and_follows_links(self, guest: Guest) -> None:
+        assert guest.list("/etc/absolute") == ("er", "up")
+        assert guest.list("/etc/deep/er") == ()
+        with pytest.raises(GuestError):
+            guest.list("/etc/plain")
+        with pytest.raises(GuestError):
+            guest.list("/nothing")
+
+    def test_resolve(self, guest: Guest) -> None:
+        assert paths.resolve(guest, "/etc/absolute/up") == "/etc/plain"
+        assert paths.resolve(guest, "/etc/../../etc/./plain") == "/etc/plain"
+        assert paths.resolve(guest, "/etc/relative", follow_last=False) == "/etc/relative"
+        with pytest.raises(GuestError) as caught:
+            paths.resolve(guest, "/etc/loop-a")
+        assert caught.value.code == Code.LINK_LOOP
+
+    def test_write_replaces_content_owner_and_mode(self, guest: Guest) -> None:
+        guest.write("/etc/plain", b"other", mode=0o600, uid=1, gid=2)
+        found = guest.lstat("/etc/plain")
+        assert found is not None
+        assert (found.mode, found.uid, found.gid, found.size) == (0o600, 1, 2, 5)
+        assert guest.read("/etc/plain") == b"other"
+
+    def test_write_over_a_link_leaves_its_target_alone(self, guest: Guest) -> None:
+        guest.write("/etc/relative", b"own", mode=0o644, uid=0, gid=0)
+        assert guest.read("/etc/relative") == b"own"
+        assert guest.read("/etc/plain") == b"plain\n"
+
+    def test_write_into_nothing(self, guest: Guest) -> None:
+        with pytest.raises(GuestError):
+            guest.write("/nothing/file", b"", mode=0o644, uid=0, gid=0)
+
+    def test_attributes_are_kept_when_a_file_is_replaced_or_copied(self, guest: Guest) -> None:
+        label = ("security.selinux", b"system_u:object_r:etc_t:s0\0")
+        guest.write("/etc/plain", b"1", mode=0o644, uid=0, gid=0, attributes=[label])
+        guest.write("/etc/plain", b"2", mode=0o644, uid=0, gid=0)
+        guest.copy("/etc/plain", "/etc/copy")
+        assert label in guest.attributes("/etc/plain")
+        assert label in guest.attributes("/etc/copy")
+
+    def test_append(self, guest: Guest) -> None:
+        guest.append("/etc/plain", b"more")
+        assert guest.read("/etc/plain") == b"plain\nmore"
+        guest.append("/etc/large", b"x" * (5 << 20))
+        found = guest.lstat("/etc/large")
+        assert found is not None
+        assert found.size == 256 * 20000 + (5 << 20)
+
+    def test_remove(self, guest: Guest) -> None:
+        guest.remove("/etc/relative")
+        assert guest.lstat("/etc/relative") is None
+        assert guest.lstat("/etc/plain") is not None
+        with pytest.raises(GuestError):
+            guest.remove("/etc/relative")
+
+    def test_symlink_replaces(self, guest: Guest) -> None:
+        guest.symlink("/elsewhere", "/etc/relative")
+        guest.symlink("/elsewhere", "/etc/plain")
+        assert guest.readlink("/etc/relative") == "/elsewhere"
+        assert guest.readlink("/etc/plain") == "/elsewhere"
+
+    def test_copy_keeps_everything(self, guest: Guest) -> None:
+        guest.copy("/etc/plain", "/etc/.plain.orig")
+        assert guest.lstat("/etc/.plain.orig") == guest.lstat("/etc/plain")
+        assert guest.read("/etc/.plain.orig") == b"plain\n"
