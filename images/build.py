@@ -23,19 +23,16 @@ def build(recipe: Recipe, directory: Path) -> None:
     if "bios" in recipe.firmware:
         bootloader.install_bios(recipe, tree, image, placed)
     # The innermost mounts first: each takes its files out of the tree of the next.
-    for item in sorted(
-        placed, key=lambda item: -item.partition.mount.count("/") * len(item.partition.mount)
-    ):
+    for item in sorted(placed, key=lambda item: len(item.partition.mount), reverse=True):
         disk.fill(image, item, _subtree(tree, item.partition.mount))
-    for name in ("root.sh",):
-        (directory / name).unlink(missing_ok=True)
+    (directory / "root.sh").unlink()
     shutil.rmtree(directory / "root.files")
     shutil.rmtree(tree)
     image.rename(directory / "disk.raw")
 
 
 def _subtree(tree: Path, mount: str) -> Path | None:
-    """Take what belongs to a mount out of the tree, leaving the empty directory it is mounted on."""
+    """Take what belongs to a mount out of the tree, leaving the empty directory for it."""
     if not mount:
         return None
     if mount == "/":

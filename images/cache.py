@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from images import recipe
-from images.recipe import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from images.recipe import Recipe
 
 _HERE = Path(__file__).parent
 # What has no part in building an image must not make a new one.

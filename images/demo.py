@@ -1,7 +1,7 @@
 """The demonstration: a real VMware guest that does not boot from NVMe, and the same one converted.
 
-Builds the guest (or takes it from the cache), exports it as VMware does, shows that it does not come
-up from an NVMe disk, converts the export, and boots the result from NVMe.
+Builds the guest (or takes it from the cache), exports it as VMware does, shows that it does not
+come up from an NVMe disk, converts the export, and boots the result from NVMe.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TypedDict
+
 import pytest
 
 from converter.errors import GuestError
@@ -9,7 +11,13 @@ from converter.guest.recording import RecordingGuest
 from converter.guest.replay import replay
 from converter.model import AppendFile, FileKind, MakeLink, RemoveFile, WriteFile
 
-WHY = {"code": "test", "reason": "because"}
+
+class Why(TypedDict):
+    code: str
+    reason: str
+
+
+WHY: Why = {"code": "test", "reason": "because"}
 LABEL = {"security.selinux": b"system_u:object_r:etc_t:s0\0"}
 
 
