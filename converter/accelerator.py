@@ -2,13 +2,16 @@
 
 That /dev/kvm opens says little: on nested and para-virtual hosts guests hang under it. So a kernel
 is started under KVM, and only when it gets as far as looking for its root within seconds is KVM
-used. The answer holds until the host is started again and is kept in the cache.
+used. What came of that trial holds until the host is started again and is kept in the cache; what
+is missing for a trial (rights, a kernel, QEMU) may be there the next time, and is not.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import shutil
+import stat
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -22,7 +25,10 @@ log = logging.getLogger(__name__)
 VARIABLE: Final = "CONVERTER_ACCEL"
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _DEVICE: Final = Path("/dev/kvm")
+_KERNELS: Final = Path("/boot")
+_QEMU: Final = "qemu-system-x86_64"
 _LIMIT: Final = 8.0
+_LONGEST: Final = 4096
 # The kernel's own last words when it has no root filesystem: by then it ran for real.
 _RAN: Final = b"Kernel panic - not syncing: VFS: Unable to mount root fs"
 
@@ -58,7 +64,10 @@ class Accelerator:
 
 
 def choose() -> Accelerator:
-    """Give the accelerator: as CONVERTER_ACCEL says, else as found out since the host's start."""
+    """Give the accelerator: as CONVERTER_ACCEL says, else as found out since the host's start.
+
+    Raises `UsageError` ``accelerator-unknown`` for another value of CONVERTER_ACCEL.
+    """
     forced = os.environ.get(VARIABLE)
     if forced:
         if forced not in list(Kind):
@@ -68,66 +77,103 @@ def choose() -> Accelerator:
                 hint="kvm or tcg",
             )
         return Accelerator(Kind(forced), f"{VARIABLE} says so")
-    cache = _cache()
-    known = _remembered(cache)
-    if known is not None:
-        return known
-    found = _probe()
-    log.debug("accelerator: %s (%s)", found.kind, found.reason)
-    _remember(cache, found)
+    kernel = _newest_kernel()
+    lack = _lack(kernel)
+    if kernel is None or lack:
+        return Accelerator(Kind.TCG, lack)
+    cache, boot = _cache(), _boot_id()
+    found = _remembered(cache, boot)
+    if found is None:
+        found = _try(kernel)
+        log.debug("accelerator: %s (%s)", found.kind, found.reason)
+        _remember(cache, boot, found)
     return found
 
 
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "converter" / "accelerator"
+def _newest_kernel() -> Path | None:
+    kernels = [path for path in _KERNELS.glob("vmlinuz-*") if os.access(path, os.R_OK)]
+    return max(kernels, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def _lack(kernel: Path | None) -> str:
+    """Say what KVM cannot be tried without, "" when it can be tried."""
+    if not os.access(_DEVICE, os.R_OK | os.W_OK):
+        return f"{_DEVICE} is not there or not for this user"
+    if kernel is None:
+        return f"no kernel in {_KERNELS} can be read to try KVM with"
+    if shutil.which(_QEMU) is None:
+        return f"{_QEMU} is not installed"
+    return ""
+
+
+def _cache() -> Path | None:
+    """Give where the answer is kept, None for a user without a home."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        # A relative one is to be ignored (XDG Base Directory Specification).
+        directory = Path(base) if Path(base).is_absolute() else Path.home() / ".cache"
+    except RuntimeError:
+        return None
+    return directory / "converter" / "accelerator"
 
 
 def _boot_id() -> str:
-    return _BOOT_ID.read_text(encoding="ascii").strip()
-
-
-def _remembered(cache: Path) -> Accelerator | None:
+    """Give what is another after each start of the host, "" where it cannot be told."""
     try:
-        boot, kind, reason = cache.read_text(encoding="utf-8").split("\n", 2)
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def _remembered(cache: Path | None, boot: str) -> Accelerator | None:
+    if cache is None or not boot:
+        return None
+    try:
+        known, kind, reason = _read_own(cache).split("\n", 2)
+        return Accelerator(Kind(kind), reason) if known == boot else None
     except (OSError, ValueError):
         return None
-    if boot != _boot_id() or kind not in list(Kind):
-        return None
-    return Accelerator(Kind(kind), reason)
 
 
-def _remember(cache: Path, found: Accelerator) -> None:
-    """Keep the answer; a cache that cannot be written only costs the next run a probe."""
+def _read_own(path: Path) -> str:
+    """Read a small file, if it is this user's: anybody else's is not believed."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+            raise ValueError(f"{path}: is not a file of this user")
+        return file.read(_LONGEST).decode()
+
+
+def _remember(cache: Path | None, boot: str, found: Accelerator) -> None:
+    """Keep the answer; a cache that cannot be written only costs the next run a trial."""
+    if cache is None or not boot:
+        return
     staged = cache.with_name(f"{cache.name}.{os.getpid()}")
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
-        staged.write_text(f"{_boot_id()}\n{found.kind.value}\n{found.reason}", encoding="utf-8")
-        staged.replace(cache)
+        try:
+            staged.write_text(f"{boot}\n{found.kind.value}\n{found.reason}", encoding="utf-8")
+            staged.replace(cache)
+        finally:
+            staged.unlink(missing_ok=True)
     except OSError as error:
         log.debug("%s: %s", cache, error)
 
 
-def _probe() -> Accelerator:
-    if not os.access(_DEVICE, os.R_OK | os.W_OK):
-        return Accelerator(Kind.TCG, f"{_DEVICE} is not there or not for this user")
-    kernels = [path for path in Path("/boot").glob("vmlinuz-*") if os.access(path, os.R_OK)]
-    if not kernels:
-        return Accelerator(Kind.TCG, "no kernel in /boot can be read to try KVM with")
-    kernel = max(kernels, key=lambda path: path.stat().st_mtime)
-    if _runs(kernel):
-        return Accelerator(Kind.KVM, f"{kernel.name} ran under it")
-    return Accelerator(Kind.TCG, f"{kernel.name} did not run under KVM within {_LIMIT:g} s")
-
-
-def _runs(kernel: Path) -> bool:
+def _try(kernel: Path) -> Accelerator:
+    """Start `kernel` under KVM and see whether it gets anywhere."""
     argv = [
-        "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+        _QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
         "-accel", "kvm", "-cpu", "host", "-m", "256", "-serial", "stdio", "-kernel", str(kernel),
         "-append", "console=ttyS0 panic=-1",
     ]  # fmt: skip
     try:
-        return _RAN in process.run(argv, timeout=_LIMIT, check=False).stdout
+        done = process.run(argv, timeout=_LIMIT, check=False)
     except ConversionError as error:
-        log.debug("kvm probe: %s", error.message)
-        return False
+        log.debug("kvm trial: %s", error.message)
+        return Accelerator(Kind.TCG, f"{kernel.name} did not run under KVM within {_LIMIT:g} s")
+    if _RAN in done.stdout:
+        return Accelerator(Kind.KVM, f"{kernel.name} ran under it")
+    log.debug("kvm trial: %s", done.reason)
+    return Accelerator(Kind.TCG, f"{kernel.name} did not come far enough under KVM")

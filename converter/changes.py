@@ -14,7 +14,7 @@ def kind(change: Change) -> str:
     """Give the word for what a change does."""
     match change:
         case WriteFile():
-            return "write-file" if change.before else "create-file"
+            return "create-file" if change.before is None else "write-file"
         case AppendFile():
             return "append-file"
         case RemoveFile():
@@ -25,9 +25,9 @@ def kind(change: Change) -> str:
             return "make-directory"
 
 
-def as_json(change: Change) -> dict[str, str]:
-    """Give a change as the manifest lists it; `backup` is "" where no original is kept by it."""
-    backup = "" if isinstance(change, MakeLink | MakeDirectory) else change.backup
+def as_json(change: Change) -> dict[str, str | None]:
+    """Give a change as the manifest lists it; `backup` is null where no original is kept by it."""
+    backup = None if isinstance(change, MakeLink | MakeDirectory) else change.backup
     return {
         "code": change.code,
         "kind": kind(change),

@@ -1,19 +1,22 @@
-"""Whether this machine can do the work, and what to install if not."""
+"""Whether this machine can do the work, and what to install if not.
+
+Imports nothing that may be missing: it has to work where nothing else does.
+"""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from converter.accelerator import choose
-from converter.boot import OVMF
 from converter.data import load
+from converter.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 _LEAST_PYTHON: Final = (3, 11)
 # The appliance is built once and takes this much; overlays hold changes only.
 _LEAST_FREE: Final = 1 << 30
+_CACHE: Final = "/var/tmp"  # noqa: S108 - only looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +39,13 @@ class Check:
 
 def examine() -> tuple[Check, ...]:
     """Look at everything; nothing is changed but the cached answer about KVM."""
+    table = load("host")
     return (
         _python(),
-        _guestfs(),
-        *(_tool(row) for row in load("host")["tools"]),
-        _firmware(),
-        _kernel(),
+        *(_module(row) for row in table["modules"]),
+        *(_tool(row) for row in table["tools"]),
+        _firmware(table["firmware"]),
+        _kernel(table["kernel"]),
         _space(),
         _accelerator(),
     )
@@ -57,59 +62,58 @@ def _python() -> Check:
     return Check("python", ok, version, "install Python 3.11 or newer")
 
 
-def _guestfs() -> Check:
-    found = importlib.util.find_spec("guestfs")
-    return Check(
-        "guestfs",
-        found is not None,
-        "libguestfs' Python binding is there" if found else "cannot be imported",
-        _packages({"debian": "python3-guestfs", "fedora": "python3-libguestfs"})
-        + "; it belongs to the system's Python: use a virtual environment with its site packages",
-    )
+def _module(row: Mapping[str, str]) -> Check:
+    """Import it: that it is found says nothing of the libraries it is bound to."""
+    try:
+        import_module(row["name"])
+    except ImportError as error:
+        detail = f"needed for {row['purpose']}: {error}"
+        return Check(row["name"], ok=False, detail=detail, hint=_packages(row))
+    return Check(row["name"], ok=True, detail="can be imported")
 
 
 def _tool(row: Mapping[str, str]) -> Check:
     path = shutil.which(row["name"])
-    return Check(row["name"], path is not None, path or f"for {row['purpose']}", _packages(row))
+    detail = path or f"needed for {row['purpose']}"
+    return Check(row["name"], path is not None, detail, _packages(row))
 
 
-def _firmware() -> Check:
-    found = next((code for code, variables in OVMF if code.is_file() and variables.is_file()), None)
-    return Check(
-        "ovmf",
-        found is not None,
-        str(found or "needed to boot by UEFI"),
-        _packages({"debian": "ovmf", "fedora": "edk2-ovmf"}),
+def _firmware(row: Mapping[str, Any]) -> Check:
+    found = [pair[0] for pair in row["pairs"] if all(Path(path).is_file() for path in pair)]
+    detail = found[0] if found else f"needed for {row['purpose']}"
+    return Check("ovmf", bool(found), detail, _packages(row))
+
+
+def _kernel(row: Mapping[str, str]) -> Check:
+    kernels = sorted(
+        path for path in Path(row["directory"]).glob("vmlinuz-*") if os.access(path, os.R_OK)
     )
-
-
-def _kernel() -> Check:
-    kernels = sorted(path for path in Path("/boot").glob("vmlinuz-*") if os.access(path, os.R_OK))
-    return Check(
-        "kernel",
-        bool(kernels),
-        str(kernels[-1]) if kernels else "libguestfs needs a kernel in /boot that it can read",
-        _packages({"debian": "linux-image-amd64", "fedora": "kernel-core"})
-        + ", or make it readable: chmod 0644 /boot/vmlinuz-*",
-    )
+    detail = str(kernels[-1]) if kernels else f"needed for {row['purpose']}"
+    return Check("kernel", bool(kernels), detail, _packages(row))
 
 
 def _space() -> Check:
-    base = tempfile.gettempdir()
-    free = shutil.disk_usage(base).free
-    return Check(
-        "space",
-        free >= _LEAST_FREE,
-        f"{free >> 20} MiB free in {base}",
-        "set TMPDIR to a larger disk",
-    )
+    hint = "set TMPDIR to a directory on a larger disk"
+    # Where libguestfs keeps the appliance it built (guestfs(3)).
+    cache = os.environ.get("LIBGUESTFS_CACHEDIR") or os.environ.get("TMPDIR") or _CACHE
+    try:
+        places = {place: shutil.disk_usage(place).free for place in (tempfile.gettempdir(), cache)}
+    except OSError as error:
+        return Check("space", ok=False, detail=str(error), hint=hint)
+    detail = ", ".join(f"{free >> 20} MiB free in {place}" for place, free in places.items())
+    return Check("space", min(places.values()) >= _LEAST_FREE, detail, hint)
 
 
 def _accelerator() -> Check:
     """Say which it is; TCG is slow, but it is no lack."""
-    found = choose()
+    try:
+        found = choose()
+    except UsageError as error:
+        return Check("accelerator", ok=False, detail=error.message, hint=error.hint)
     return Check("accelerator", ok=True, detail=f"{found.kind.value}: {found.reason}")
 
 
-def _packages(row: Mapping[str, str]) -> str:
-    return f"apt-get install {row['debian']} (Debian, Ubuntu); dnf install {row['fedora']} (Fedora)"
+def _packages(row: Mapping[str, Any]) -> str:
+    pip = f"pip install {row['pip']}, or " if "pip" in row else ""
+    debian, fedora = row["debian"], row["fedora"]
+    return f"{pip}apt-get install {debian} (Debian, Ubuntu); dnf install {fedora} (Fedora)"

@@ -7,10 +7,15 @@ or library, so nothing above `guest/`, `source/` and `process` meets a foreign e
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+import errno
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from converter.model import Finding, Severity
 
 if TYPE_CHECKING:
-    from converter.model import Finding
+    from pathlib import Path
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class ConversionError(Exception):
@@ -24,6 +29,12 @@ class ConversionError(Exception):
         self.code = code
         self.message = message
         self.hint = hint
+
+
+class DefectError(ConversionError):
+    """The converter itself is wrong (exit 1)."""
+
+    exit_code = 1
 
 
 class UsageError(ConversionError):
@@ -40,9 +51,9 @@ class GuestRefusedError(ConversionError):
     def __init__(
         self, code: str, message: str, *, hint: str = "", findings: tuple[Finding, ...] = ()
     ) -> None:
-        """Refuse with all `findings`, this refusal's own included."""
+        """Refuse with all `findings`, this refusal's own included; without any, it is the one."""
         super().__init__(code, message, hint=hint)
-        self.findings = findings
+        self.findings = findings or (Finding(Severity.ERROR, code, message, hint),)
 
 
 class DamagedInputError(ConversionError):
@@ -59,3 +70,24 @@ class HostError(ConversionError):
 
 class GuestError(ConversionError):
     """An operation inside the guest's filesystem failed (exit 6)."""
+
+
+class InterruptionError(ConversionError):
+    """Somebody stopped the work (exit 130)."""
+
+    exit_code = 130
+
+
+def is_full(error: OSError) -> bool:
+    """Tell whether a disk or a quota had no room left."""
+    return error.errno in _FULL
+
+
+def writing_failed(path: Path, error: OSError, *, code: str) -> ConversionError:
+    """Translate what went wrong when `path` was written: ``disk-full``, or else `code`."""
+    message = f"{path}: {error.strerror or error}"
+    if is_full(error):
+        return HostError(
+            "disk-full", message, hint="free some space, or choose another output directory"
+        )
+    return ConversionError(code, message)

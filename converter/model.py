@@ -336,7 +336,8 @@ class Stat:
 class WriteFile:
     """Make `path` a regular file with the content `data`, keeping the original at `backup`.
 
-    `before` is the digest of what is replaced, "" for a new file. A replaced file keeps its
+    `before` is the digest of what is replaced, None for a new file; `backup` is None where there
+    is no original, or an earlier change of the plan keeps it. A replaced file keeps its
     extended attributes; a new one gets `attributes` (its SELinux label, where the guest has any).
     """
 
@@ -347,8 +348,8 @@ class WriteFile:
     mode: int
     uid: int
     gid: int
-    before: str = ""
-    backup: str = ""
+    before: str | None = None
+    backup: str | None = None
     attributes: tuple[tuple[str, bytes], ...] = ()
 
 
@@ -372,7 +373,7 @@ class AppendFile:
     data: bytes
     size: int
     before: str
-    backup: str
+    backup: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,18 +387,18 @@ class RemoveFile:
     reason: str
     path: str
     before: str
-    backup: str
+    backup: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class MakeLink:
-    """Make `path` a symbolic link to `target`. `before` is the target it had, "" if new."""
+    """Make `path` a symbolic link to `target`. `before` is the target it had, None if new."""
 
     code: str
     reason: str
     path: str
     target: str
-    before: str = ""
+    before: str | None = None
 
 
 Change = WriteFile | AppendFile | RemoveFile | MakeLink | MakeDirectory

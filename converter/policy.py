@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from converter.model import Facts, Source
 
 _SUPPORTED_ARCHITECTURES: Final = frozenset({"x86_64"})
+# FMT-8, ImportImage: disks in a machine, and bytes that each must stay below. Under `open`: as many
+# as have a name in EC2, and the largest size of an EBS volume.
+_MOST_DISKS: Final = {Policy.AWS: 21, Policy.OPEN: 74}
+_LIMIT: Final = {Policy.AWS: 8 << 40, Policy.OPEN: (64 << 40) + 1}
 
 
 def judge_source(source: Source, policy: Policy) -> tuple[Finding, ...]:
@@ -75,6 +79,27 @@ def _service_format(source: Source, policy: Policy) -> Iterator[Finding]:
             "export it as OVA, or use --policy open" if policy is Policy.AWS else "",
             "Disk validation failed [Unsupported file format]",
         )
+
+
+def _limits(source: Source, policy: Policy) -> Iterator[Finding]:
+    """FMT-8: machines and disks too large for where they are to go."""
+    count, most = len(source.disks), _MOST_DISKS[policy]
+    if count > most:
+        yield Finding(
+            Severity.ERROR,
+            "too-many-disks",
+            f"the machine has {count} disks, at most {most} are converted",
+            "detach disks that it does not need to start, and bring them over by themselves",
+        )
+    for disk in source.disks:
+        if disk.virtual_size >= _LIMIT[policy]:
+            yield Finding(
+                Severity.ERROR,
+                "disk-too-large",
+                f"{disk.label}: has {disk.virtual_size / (1 << 40):.4g} TiB;"
+                f" {'less than 8' if policy is Policy.AWS else 'at most 64'} TiB are possible",
+                "make the disk smaller and export it again",
+            )
 
 
 def _architecture(facts: Facts, _mode: BootMode | None) -> Iterator[Finding]:
@@ -132,6 +157,7 @@ def _default_kernel(facts: Facts, _mode: BootMode | None) -> Iterator[Finding]:
 _SOURCE_RULES: Final[tuple[Callable[[Source, Policy], Iterator[Finding]], ...]] = (
     _service_format,
     _vmdk_subformat,
+    _limits,
 )
 _GUEST_RULES: Final[tuple[Callable[[Facts, BootMode | None], Iterator[Finding]], ...]] = (
     _architecture,

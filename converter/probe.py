@@ -24,7 +24,7 @@ _CONFIGS: Final = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg")
 _SCRIPT: Final = """\
 #!/bin/sh
 exec > /dev/ttyS0 2> /dev/null
-say() {{ while read -r line; do echo; echo "{token} $1 $line"; done; }}
+say() {{ while read -r line; do printf '\\n%s\\n' "{token} $1 $line"; done; }}
 waited=0
 while [ "$waited" -lt 120 ]; do
     state=$(systemctl is-system-running)
@@ -76,7 +76,8 @@ def install(guest: Guest, token: str) -> None:
             "the guest has no systemd, and the probe needs it",
             hint="boot it by hand: qemu-system-x86_64 -snapshot",
         )
-    _write(guest, _SCRIPT_PATH, _SCRIPT.format(token=token), mode=0o755)
+    # Only root may read it: the token tells the probe from everything else in the guest.
+    _write(guest, _SCRIPT_PATH, _SCRIPT.format(token=token), mode=0o700)
     _write(guest, f"{_UNITS}/{_UNIT}", _UNIT_TEXT, mode=0o644)
     wants = f"{_UNITS}/multi-user.target.wants"
     guest.mkdir(wants)

@@ -65,9 +65,12 @@ def start(  # noqa: PLR0913 - as many as a process has
     """Start `argv` without waiting; the child is killed when the calling thread ends."""
     command = [find_tool("setpriv"), "--pdeathsig", "KILL", "--", find_tool(argv[0]), *argv[1:]]
     log.debug("run: %s", shlex.join(argv))
-    return subprocess.Popen(
-        command, stdin=stdin, stdout=stdout, stderr=stderr, env=env, cwd=cwd, close_fds=True
-    )
+    try:
+        return subprocess.Popen(
+            command, stdin=stdin, stdout=stdout, stderr=stderr, env=env, cwd=cwd, close_fds=True
+        )
+    except OSError as error:
+        raise HostError("tool-unstartable", f"{argv[0]} cannot be started: {error}") from error
 
 
 def run(

@@ -1,4 +1,7 @@
-"""GRUB for BIOS on an image, as grub-install and grub-setup would put it there.
+"""GRUB on an image, as grub-install and grub-setup would put it there.
+
+UEFI: Debian's signed shim and GRUB under EFI/debian, and again under EFI/BOOT as with grub-efi's
+"force_efi_extra_removable"; both read EFI/debian/grub.cfg, which leads to /boot/grub.
 
 boot.img goes to the first sector; core.img to the gap behind it (MBR) or to the BIOS boot partition
 (GPT). boot.img finds core.img by a sector number, and the first sector of core.img finds the rest
@@ -35,6 +38,27 @@ def install_files(tree: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for module in sorted((tree / "usr/lib/grub/i386-pc").glob("*.[mil][oms][dgt]")):
         (target / module.name).write_bytes(module.read_bytes())
+
+
+def install_uefi(recipe: Recipe, tree: Path) -> None:
+    """Put shim and GRUB on the EFI system partition, which is mounted at /boot/efi."""
+    signed = {
+        "shimx64.efi": tree / "usr/lib/shim/shimx64.efi.signed",
+        "mmx64.efi": tree / "usr/lib/shim/mmx64.efi.signed",
+        "grubx64.efi": tree / "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed",
+    }
+    vendor, fallback = tree / "boot/efi/EFI/debian", tree / "boot/efi/EFI/BOOT"
+    for directory in (vendor, fallback):
+        directory.mkdir(parents=True)
+        for name, source in signed.items():
+            (directory / name).write_bytes(source.read_bytes())
+    (fallback / "shimx64.efi").rename(fallback / "BOOTX64.EFI")
+    (vendor / "grub.cfg").write_text(
+        f"search.fs_uuid {recipe.grub_probe.fs_uuid} root\n"
+        "set prefix=($root)'/boot/grub'\n"
+        "configfile $prefix/grub.cfg\n",
+        encoding="utf-8",
+    )
 
 
 def install_bios(recipe: Recipe, tree: Path, image: Path, placed: list[Placed]) -> None:

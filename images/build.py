@@ -22,6 +22,8 @@ def build(recipe: Recipe, directory: Path) -> None:
     placed = disk.partitioned(recipe, image)
     if "bios" in recipe.firmware:
         bootloader.install_bios(recipe, tree, image, placed)
+    if "uefi" in recipe.firmware:
+        bootloader.install_uefi(recipe, tree)
     # The innermost mounts first: each takes its files out of the tree of the next.
     for item in sorted(placed, key=lambda item: len(item.partition.mount), reverse=True):
         disk.fill(image, item, _subtree(tree, item.partition.mount))

@@ -118,7 +118,8 @@ def pack_ova(target: Path, disks: Sequence[tuple[Path, int]]) -> None:
 def _ovf(names: Sequence[str], disks: Sequence[tuple[Path, int]]) -> str:
     files, sections, items = "", "", ""
     for number, (name, (path, size)) in enumerate(zip(names, disks, strict=True)):
-        files += f'    <File ovf:href="{name}" ovf:id="file{number}" ovf:size="{path.stat().st_size}"/>\n'
+        length = path.stat().st_size
+        files += f'    <File ovf:href="{name}" ovf:id="file{number}" ovf:size="{length}"/>\n'
         sections += (
             f'    <Disk ovf:capacity="{size}" ovf:capacityAllocationUnits="byte"'
             f' ovf:diskId="vmdisk{number}" ovf:fileRef="file{number}"/>\n'

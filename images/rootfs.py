@@ -56,6 +56,7 @@ cat > /usr/sbin/grub-probe <<'PROBE'
 {probe}
 PROBE
 chmod 755 /usr/sbin/grub-probe
+mkdir -p /boot/grub
 grub-mkconfig -o /boot/grub/grub.cfg
 mv /usr/sbin/grub-probe.real /usr/sbin/grub-probe
 """
@@ -118,7 +119,6 @@ def _write_files(recipe: Recipe, overlay: Path) -> None:
 def _script(recipe: Recipe) -> str:
     parts = [_SET_UP, _DATA.format(count=recipe.data_files)]
     parts += [f"systemctl enable {unit}\n" for unit in recipe.enable]
-    # Its own reader of the package's name only; /etc/default/grub asks for it.
     modules = " ".join(recipe.initramfs.modules)
     parts.append(_INITRAMFS.format(modules=modules, compress=recipe.initramfs.compress))
     parts.append(_GRUB.format(probe=_probe(recipe.grub_probe)))

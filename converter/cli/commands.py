@@ -1,8 +1,8 @@
-"""What each command does: call the engine, print its answer."""
+"""What each command does: call the engine, print its answer, give the exit code."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from converter import pipeline
 from converter.boot import Bus, Firmware
@@ -10,17 +10,10 @@ from converter.boot import boot as boot_image
 from converter.changes import as_json as change_as_json
 from converter.cli import output
 from converter.cli.terminal import monitor
-from converter.doctor import as_json as checks_as_json
-from converter.doctor import examine as examine_host
-from converter.errors import (
-    ConversionError,
-    DamagedInputError,
-    GuestRefusedError,
-    HostError,
-    UsageError,
-)
+from converter.errors import ConversionError, DamagedInputError, GuestRefusedError
 from converter.handoff import manifest as manifests
 from converter.handoff.facts import guest_as_json, jsonable, source_as_json
+from converter.handoff.workspace import check_name
 from converter.model import Request
 from converter.policy import is_refused
 
@@ -28,52 +21,49 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from converter.model import BootMode, Plan, Policy
+    from converter.model import BootMode, Finding, Plan, Policy
     from converter.pipeline import Examination
 
+_COMPRESSIONS: Final = frozenset({".gz", ".xz", ".zst", ".bz2"})
 
-def inspect(disks: Sequence[Path], *, as_json: bool) -> None:
+
+def inspect(disks: Sequence[Path], *, as_json: bool) -> int:
     """Print what the guest is."""
     with monitor() as shown:
         source, inspection = pipeline.inspect(disks, monitor=shown)
     facts = inspection.facts
-    document = {
-        "source": source_as_json(source),
-        "guest": guest_as_json(facts),
-        "disks": jsonable(facts.disks),
-        "boot_modes": sorted(facts.boot_modes),
-        "findings": [output.finding_as_json(finding) for finding in inspection.findings],
-    }
+    document = jsonable(
+        {
+            "source": source_as_json(source),
+            "guest": guest_as_json(facts),
+            "disks": facts.disks,
+            "boot_modes": facts.boot_modes,
+            "findings": inspection.findings,
+        }
+    )
     if as_json:
         output.show_json(document)
-        return
-    output.show_tree(document)
+    else:
+        output.show_tree(document)
+    return 0
 
 
 def check(
     disks: Sequence[Path], *, policy: Policy, boot_mode: BootMode | None, as_json: bool
-) -> None:
-    """Print every finding; a refused guest is exit 3."""
-    examination = _examine(disks, policy, boot_mode)
-    refused = is_refused(examination.findings)
+) -> int:
+    """Print every finding; a refused guest is exit 3, at whichever stage it is refused."""
+    try:
+        findings = _examine(disks, policy, boot_mode).findings
+    except GuestRefusedError as error:
+        findings = error.findings
+    refused = is_refused(findings)
     verdict = "refused" if refused else "convertible"
     if as_json:
-        findings = [output.finding_as_json(finding) for finding in examination.findings]
-        output.show_json({"verdict": verdict, "findings": findings})
+        output.show_json({"verdict": verdict, "findings": _findings(findings)})
     else:
-        output.show_findings(examination.findings)
+        output.show_findings(findings)
         output.show(verdict)
-    if refused:
-        raise AlreadyShownError(GuestRefusedError.exit_code)
-
-
-class AlreadyShownError(ConversionError):
-    """The answer says all there is to say; only the exit code is left to give."""
-
-    def __init__(self, exit_code: int) -> None:
-        """End with `exit_code`."""
-        super().__init__("shown", "")
-        self.shown_exit_code = exit_code
+    return GuestRefusedError.exit_code if refused else 0
 
 
 def plan(
@@ -83,28 +73,32 @@ def plan(
     boot_mode: BootMode | None,
     diff: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Print every change that a conversion would make."""
     examination = _examine(disks, policy, boot_mode)
     examination.refuse_if_needed()
-    found = examination.plan
+    changes = _changes(examination.plan)
     if as_json:
-        findings = [output.finding_as_json(finding) for finding in examination.findings]
-        output.show_json({"changes": _changes_as_json(found), "findings": findings})
-        return
-    for change, text in zip(found.changes, found.diffs, strict=True):
-        document = change_as_json(change)
-        output.show(f"{document['kind']} {document['path']} [{document['code']}]")
-        output.show(f"    {document['reason']}")
+        output.show_json({"changes": changes, "findings": _findings(examination.findings)})
+        return 0
+    for change in changes:
+        output.show(f"{change['kind']} {change['path']} [{change['code']}]")
+        output.show(f"    {change['reason']}")
         if diff:
-            output.show(text)
-    output.show(f"{len(found.changes)} changes")
+            for line in change["diff"].rstrip("\n").split("\n"):
+                output.show(line)
+    output.show(f"{len(changes)} changes")
     output.show_findings(examination.findings)
+    return 0
 
 
-def _changes_as_json(plan_: Plan) -> list[dict[str, Any]]:
+def _changes(plan_: Plan) -> list[dict[str, Any]]:
     pairs = zip(plan_.changes, plan_.diffs, strict=True)
-    return [{**change_as_json(change), "diff": text} for change, text in pairs]
+    return [jsonable({**change_as_json(change), "diff": text}) for change, text in pairs]
+
+
+def _findings(findings: Sequence[Finding]) -> list[dict[str, str]]:
+    return [output.finding_as_json(finding) for finding in findings]
 
 
 def convert(  # noqa: PLR0913 - as many as the command has options
@@ -115,73 +109,59 @@ def convert(  # noqa: PLR0913 - as many as the command has options
     policy: Policy,
     boot_mode: BootMode | None,
     as_json: bool,
-) -> None:
+) -> int:
     """Convert, and print the manifest (as JSON) or where the result is."""
-    chosen = name or default_name(disks[0])
-    if not chosen or chosen.startswith(".") or "/" in chosen or "\0" in chosen:
-        raise UsageError("name-invalid", f"{chosen!r} is not a usable name", hint="give --name")
+    chosen = default_name(disks[0]) if name is None else name
+    check_name(chosen)
     request = Request(tuple(disks), directory, chosen, policy, boot_mode)
     with monitor() as shown:
         report = pipeline.convert(request, shown)
     if as_json:
         output.show_json(manifests.document(report))
-        return
+        return 0
     output.show_findings(report.findings)
     for disk in report.disks:
         output.show(str(directory / disk.path))
     output.show(str(directory / f"{chosen}.manifest.json"))
     output.show(str(directory / f"{chosen}.report.html"))
+    return 0
 
 
 def default_name(disk: Path) -> str:
     """Give the name of an image made from `disk`: its file name without what says the format."""
     name = disk.name
-    for suffix in (".gz", ".xz", ".zst", ".bz2"):
-        name = name.removesuffix(suffix)
-    stem, dot, _suffix = name.rpartition(".")
+    stem, dot, suffix = name.rpartition(".")
+    if f".{suffix.lower()}" in _COMPRESSIONS:
+        name = stem
+        stem, dot, suffix = name.rpartition(".")
     return stem if dot and stem else name
 
 
-def boot(images: Sequence[Path], *, firmware: str, bus: str, timeout: float, as_json: bool) -> None:
+def boot(images: Sequence[Path], *, firmware: str, bus: str, timeout: float, as_json: bool) -> int:
     """Boot an image and print what came up; one that does not come up is exit 6."""
     with monitor() as shown:
         report = boot_image(
             images, firmware=Firmware(firmware), bus=Bus(bus), timeout=timeout, monitor=shown
         )
-    document = report.as_json()
+    document = jsonable(report.as_json())
     if as_json:
         output.show_json(document)
     else:
         output.show_tree(document)
-    if report.reached != "multi-user":
-        raise AlreadyShownError(ConversionError.exit_code)
+    return 0 if report.reached == "multi-user" else ConversionError.exit_code
 
 
-def verify(manifest: Path, *, as_json: bool) -> None:
+def verify(manifest: Path, *, as_json: bool) -> int:
     """Check the disks of a manifest; a difference is exit 4."""
     problems = manifests.verify(manifest)
+    verdict = "differs" if problems else "whole"
     if as_json:
-        output.show_json({"problems": list(problems)})
+        output.show_json({"verdict": verdict, "problems": jsonable(problems)})
     else:
         for problem in problems:
-            output.show(problem)
-        output.show("differs" if problems else "as the manifest says")
-    if problems:
-        raise AlreadyShownError(DamagedInputError.exit_code)
-
-
-def doctor(*, as_json: bool) -> None:
-    """Print what this machine has and lacks; a lack is exit 5."""
-    checks = examine_host()
-    if as_json:
-        output.show_json(checks_as_json(checks))
-    else:
-        for item in checks:
-            output.show(f"{'ok     ' if item.ok else 'MISSING'} {item.name}: {item.detail}")
-            if not item.ok and item.hint:
-                output.show(f"        {item.hint}")
-    if not all(item.ok for item in checks):
-        raise AlreadyShownError(HostError.exit_code)
+            output.show(f"{problem.message} [{problem.code}]")
+        output.show(verdict)
+    return DamagedInputError.exit_code if problems else 0
 
 
 def _examine(disks: Sequence[Path], policy: Policy, boot_mode: BootMode | None) -> Examination:

@@ -1,89 +1,151 @@
 """Everything that is printed: answers on stdout, complaints on stderr.
 
 Guest strings are shown with control characters escaped, so that an image cannot write to the
-terminal of who looks at it.
+terminal of who looks at it; lines that a string brings with it are indented, so that none of them
+looks like one of ours. Whoever reads may go away (a closed pipe): the work goes on without them.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import unicodedata
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
+from converter.errors import GuestRefusedError
 from converter.model import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from converter.errors import ConversionError
     from converter.model import Finding
 
 _PLAIN: Final = frozenset("\n\t")
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def printable(text: str) -> str:
     """Give `text` with every control, format and surrogate character escaped."""
+    if text.isprintable():
+        return text
     return "".join(
-        character
-        if character in _PLAIN or not unicodedata.category(character).startswith("C")
-        else character.encode("unicode_escape").decode()
+        character.encode("unicode_escape").decode()
+        if character not in _PLAIN and unicodedata.category(character) in _UNSEEN
+        else character
         for character in text
     )
 
 
+def emit(stream: IO[str] | None, text: str) -> None:
+    """Write a line to stdout or stderr."""
+    _write(stream, "\n    ".join(printable(text).split("\n")))
+
+
+def _write(stream: IO[str] | None, text: str) -> None:
+    """Write `text` and an end of line, unless nobody reads any more.
+
+    Raises `OSError` when it cannot be written for another reason.
+    """
+    if stream is None:  # it was closed when the program started
+        return
+    try:
+        stream.write(f"{text}\n")
+        stream.flush()
+    except BrokenPipeError:
+        _silence(stream)
+    except OSError:
+        _silence(stream)
+        raise
+
+
+def _silence(stream: IO[str]) -> None:
+    """Let what is written to `stream` from now on, and what it still holds, vanish."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
 def show(text: str) -> None:
     """Print a line of the answer."""
-    print(printable(text))
+    emit(sys.stdout, text)
 
 
 def show_json(document: Any) -> None:  # noqa: ANN401 - any JSON document
     """Print the answer as the one JSON document on stdout."""
-    json.dump(document, sys.stdout, indent=2, ensure_ascii=True)
-    print()
+    _write(sys.stdout, json.dumps(document, indent=2, ensure_ascii=True))
 
 
 def show_tree(document: Any, *, indent: int = 0) -> None:  # noqa: ANN401 - any JSON document
     """Print a JSON-like document as indented `name: value` lines, empty values left out."""
     pad = "  " * indent
-    items = document.items() if isinstance(document, dict) else (("-", item) for item in document)
-    for name, value in items:
-        label = name if name == "-" else f"{name}:"
-        if isinstance(value, dict | list | tuple):
-            if (
-                value
-                and all(isinstance(item, str | int) for item in value)
-                and not isinstance(value, dict)
-            ):
-                show(f"{pad}{label} {', '.join(str(item) for item in value)}")
-            elif value:
-                show(f"{pad}{label}")
-                show_tree(value, indent=indent + 1)
-        elif value not in (None, ""):
+    items = (
+        [(f"{name}:", value) for name, value in document.items()]
+        if isinstance(document, dict)
+        else [("-", value) for value in document]
+    )
+    for label, value in items:
+        if value in (None, "", [], {}, ()):
+            continue
+        if isinstance(value, dict) or (isinstance(value, list | tuple) and not _is_flat(value)):
+            show(f"{pad}{label}")
+            show_tree(value, indent=indent + 1)
+        elif isinstance(value, list | tuple):
+            show(f"{pad}{label} {', '.join(str(item) for item in value)}")
+        else:
             show(f"{pad}{label} {value}")
+
+
+def _is_flat(values: Iterable[Any]) -> bool:
+    return not any(isinstance(value, dict | list | tuple) for value in values)
 
 
 def show_findings(findings: Iterable[Finding]) -> None:
     """Print findings for a person, the worst first."""
+    for line in _finding_lines(findings):
+        show(line)
+
+
+def _finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
     ranks = list(Severity)
     for finding in sorted(findings, key=lambda finding: ranks.index(finding.severity)):
-        show(f"{finding.severity.value}: {finding.message} [{finding.code}]")
+        yield f"{finding.severity.value}: {finding.message} [{finding.code}]"
         if finding.hint:
-            show(f"    {finding.hint}")
+            yield f"    {finding.hint}"
         if finding.service_message:
-            show(f"    the service says: {finding.service_message}")
+            yield f"    the service says: {finding.service_message}"
 
 
 def warn(text: str) -> None:
     """Print a line on stderr."""
-    print(printable(f"converter: {text}"), file=sys.stderr)
+    emit(sys.stderr, f"converter: {text}")
 
 
 def complain(error: ConversionError) -> None:
     """Print on stderr why the work ended and what to do."""
+    if isinstance(error, GuestRefusedError):
+        warn("the guest is refused")
+        for line in _finding_lines(error.findings):
+            emit(sys.stderr, f"  {line}")
+        return
     warn(f"{error.message} [{error.code}]")
     if error.hint:
         warn(f"  {error.hint}")
+
+
+def error_as_json(error: ConversionError) -> dict[str, Any]:
+    """Give an error as a JSON document; `findings` are those of a refusal."""
+    findings = error.findings if isinstance(error, GuestRefusedError) else ()
+    return {
+        "error": {
+            "code": error.code,
+            "message": _well_formed(error.message),
+            "hint": _well_formed(error.hint),
+            "exit_code": error.exit_code,
+        },
+        "findings": [finding_as_json(finding) for finding in findings],
+    }
 
 
 def finding_as_json(finding: Finding) -> dict[str, str]:
@@ -91,19 +153,12 @@ def finding_as_json(finding: Finding) -> dict[str, str]:
     return {
         "severity": finding.severity.value,
         "code": finding.code,
-        "message": finding.message,
-        "hint": finding.hint,
-        "service_message": finding.service_message,
+        "message": _well_formed(finding.message),
+        "hint": _well_formed(finding.hint),
+        "service_message": _well_formed(finding.service_message),
     }
 
 
-def error_as_json(error: ConversionError) -> dict[str, Any]:
-    """Give an error as a JSON document."""
-    return {
-        "error": {
-            "code": error.code,
-            "message": error.message,
-            "hint": error.hint,
-            "exit_code": error.exit_code,
-        }
-    }
+def _well_formed(text: str) -> str:
+    """Give a text whose undecodable bytes are spelt out: JSON has no place for surrogates."""
+    return text.encode("utf-8", "backslashreplace").decode()

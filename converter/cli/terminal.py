@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from converter.cli.output import emit, printable
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -39,8 +41,7 @@ class PlainMonitor:
         """Nothing to close."""
 
     def _line(self, text: str) -> None:
-        seconds = time.monotonic() - self._begun
-        print(f"[{seconds:6.1f} s] {text}", file=sys.stderr, flush=True)
+        emit(sys.stderr, f"[{time.monotonic() - self._begun:6.1f} s] {text}")
 
     def phase(self, name: str, text: str) -> None:
         """See `Monitor`."""
@@ -51,7 +52,8 @@ class PlainMonitor:
     def progress(self, name: str, fraction: float) -> None:
         """See `Monitor`."""
         with self._lock:
-            if fraction >= self._shown.get(name, 0.0) + _PLAIN_STEP:
+            shown = self._shown.get(name, 0.0)
+            if fraction >= min(shown + _PLAIN_STEP, 1.0) > shown:
                 self._shown[name] = fraction
                 self._line(f"{name}: {fraction:.0%}")
 
@@ -62,7 +64,7 @@ class BarMonitor:
     def __init__(self) -> None:
         """Make the display; it is shown inside the `with` block."""
         self._display = Progress(
-            TextColumn("{task.description:<44}"),
+            TextColumn("{task.description:<44}", markup=False),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeElapsedColumn(),
@@ -86,7 +88,7 @@ class BarMonitor:
 
     def phase(self, name: str, text: str) -> None:
         """See `Monitor`."""
-        self._tasks[name] = self._display.add_task(text, total=1.0)
+        self._tasks[name] = self._display.add_task(printable(text), total=1.0)
 
     def progress(self, name: str, fraction: float) -> None:
         """See `Monitor`."""
@@ -96,4 +98,5 @@ class BarMonitor:
 
 def monitor() -> PlainMonitor | BarMonitor:
     """Give the monitor that fits what stderr is."""
-    return BarMonitor() if sys.stderr.isatty() else PlainMonitor()
+    on_terminal = sys.stderr is not None and sys.stderr.isatty()
+    return BarMonitor() if on_terminal else PlainMonitor()

@@ -165,8 +165,8 @@ class RecordingGuest:
             mode=stat.mode,
             uid=stat.uid,
             gid=stat.gid,
-            before="" if old is None else _digest(old),
-            backup="" if old is None else self._backup(place),
+            before=None if old is None else _digest(old),
+            backup=None if old is None else self._backup(place),
             attributes=() if there else self._label(place),
         )
         self._record(change, _text_diff(place, old or b"", data))
@@ -196,7 +196,7 @@ class RecordingGuest:
             change = RemoveFile(code, reason, place, _digest(old), self._backup(place))
             self._record(change, _text_diff(place, old, b""))
         else:
-            change = RemoveFile(code, reason, place, f"-> {self.readlink(place)}", "")
+            change = RemoveFile(code, reason, place, f"-> {self.readlink(place)}", None)
             self._record(change, f"-{place} -> {self.readlink(place)}\n")
         self._written[place] = _Written(None)
 
@@ -207,10 +207,10 @@ class RecordingGuest:
         if stat is not None and stat.kind is not FileKind.SYMLINK:
             self.remove(path, code=code, reason=reason)
             stat = None
-        before = self.readlink(place) if stat is not None else ""
+        before = self.readlink(place) if stat is not None else None
         if before == target:
             return
-        removed = f"-{place} -> {before}\n" if before else ""
+        removed = f"-{place} -> {before}\n" if before is not None else ""
         self._record(
             MakeLink(code, reason, place, target, before), f"{removed}+{place} -> {target}\n"
         )
@@ -239,10 +239,10 @@ class RecordingGuest:
         self._changes.append(change)
         self._diffs.append(diff)
 
-    def _backup(self, place: str) -> str:
-        """Choose where the original of `place` is kept; "" when this plan keeps it already."""
+    def _backup(self, place: str) -> str | None:
+        """Choose where the original of `place` is kept; None when this plan keeps it already."""
         if place in self._kept or place in self._written:
-            return ""
+            return None
         self._kept.add(place)
         directory, _, name = place.rpartition("/")
         wanted = f"{directory}/.{name}{BACKUP_SUFFIX}"

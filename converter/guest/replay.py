@@ -56,8 +56,8 @@ def _apply(change: Change, guest: Guest) -> None:
 
 def _check(change: Change, guest: Guest) -> None:
     """Refuse a change whose path does not hold what the plan saw there."""
-    expected = "" if isinstance(change, MakeDirectory) else change.before
-    if isinstance(change, MakeLink) and expected:
+    expected = None if isinstance(change, MakeDirectory) else change.before
+    if isinstance(change, MakeLink) and expected is not None:
         expected = f"-> {expected}"
     found = _identity(guest, change.path)
     if found != expected:
@@ -69,11 +69,11 @@ def _check(change: Change, guest: Guest) -> None:
         )
 
 
-def _identity(guest: Guest, path: str) -> str:
-    """Give what is at `path` itself: a digest, `-> target`, "directory", or "" for nothing."""
+def _identity(guest: Guest, path: str) -> str | None:
+    """Give what is at `path` itself: a digest, `-> target`, "directory", or None for nothing."""
     stat = guest.lstat(path)
     if stat is None:
-        return ""
+        return None
     if stat.kind is FileKind.FILE:
         return guest.digest(path)
     if stat.kind is FileKind.SYMLINK:
@@ -81,8 +81,8 @@ def _identity(guest: Guest, path: str) -> str:
     return stat.kind.value
 
 
-def _keep(guest: Guest, path: str, backup: str) -> None:
-    if not backup:
+def _keep(guest: Guest, path: str, backup: str | None) -> None:
+    if backup is None:
         return
     if guest.lstat(backup) is not None:
         raise GuestError(Code.FAILED, f"{backup}: is there already, the original cannot be kept")

@@ -35,8 +35,7 @@ def output_disk(image: Path) -> OutputDisk:
 
 def publish(space: Workspace, report: Report, images: Sequence[Path]) -> None:
     """Write manifest and report beside the images and give all of them their final names."""
-    names = [image.name for image in images]
     html, document = f"{space.name}.report.html", f"{space.name}.manifest.json"
-    space.staged(html).write_text(render(report), encoding="utf-8")
-    space.staged(document).write_bytes(manifest.render(report))
-    space.publish([*names, html, document])
+    space.write(html, render(report).encode())
+    space.write(document, manifest.render(report))
+    space.publish([*(image.name for image in images), html, document])

@@ -1,13 +1,16 @@
 """A disk's checksum whose cost follows the data on it, not its virtual size.
 
-Method ``sha256-blocks-524288``: SHA-256 over, for every block of 524288 bytes that is not all zero,
-in order: its index (u64, big endian) and the SHA-256 of its bytes (the last block padded with
-zeros); then the size of the disk in bytes (u64, big endian). How holes are laid out does not
-matter. The block and its digest are those of the EBS direct APIs (PutSnapshotBlock).
+Method ``sha256-blocks-524288``: the disk is cut into blocks of 524288 bytes, numbered from 0; the
+last one is padded with zero bytes to that length. The checksum is the SHA-256, in lower-case
+hexadecimal, of this concatenation: for every block that is not all zero, in order, its number
+(unsigned, 64 bits, big endian) and the 32 bytes of its SHA-256; and at the end the size of the disk
+in bytes (unsigned, 64 bits, big endian). Whether zeros are stored or are holes does not matter.
+Block and digest are those of the EBS direct APIs (PutSnapshotBlock).
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +32,7 @@ _BATCH: Final = 128
 
 
 def disk_checksum(path: Path) -> Checksum:
-    """Compute the checksum of the disk image at `path`."""
+    """Compute the checksum of the disk image at `path`. Raises `OSError`."""
     total = hashlib.sha256()
     with path.open("rb", buffering=0) as file, ThreadPoolExecutor(_THREADS) as pool:
         descriptor = file.fileno()
@@ -45,20 +48,41 @@ def disk_checksum(path: Path) -> Checksum:
 
 
 def _data_blocks(descriptor: int, size: int) -> Iterator[int]:
-    """Give the indexes of the blocks that hold data by the filesystem's map (lseek(2))."""
-    position, done = 0, -1
-    while position < size:
-        try:
-            start = os.lseek(descriptor, position, os.SEEK_DATA)
-        except OSError:  # ENXIO: nothing but a hole up to the end
-            return
-        position = os.lseek(descriptor, start, os.SEEK_HOLE)
+    """Give the numbers of the blocks that hold data by the filesystem's map."""
+    done = -1
+    for start, end in _data(descriptor, size):
         first = max(start // BLOCK, done + 1)
-        done = max((position - 1) // BLOCK, done)
+        done = max((end - 1) // BLOCK, done)
         yield from range(first, done + 1)
+
+
+def _data(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
+    """Give where stretches of data begin and end (lseek(2), SEEK_DATA)."""
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(descriptor, end, os.SEEK_DATA)
+            end = os.lseek(descriptor, start, os.SEEK_HOLE)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return  # nothing but a hole up to the end
+            # A filesystem without such a map: all of it may be data.
+            start, end = end, size
+        yield start, end
 
 
 def _digest(descriptor: int, index: int) -> bytes | None:
     """Give the SHA-256 of a block, None if it is all zero."""
-    block = os.pread(descriptor, BLOCK, index * BLOCK).ljust(BLOCK, b"\0")
+    block = _read(descriptor, index * BLOCK).ljust(BLOCK, b"\0")
     return None if block == _ZEROS else hashlib.sha256(block).digest()
+
+
+def _read(descriptor: int, offset: int) -> bytes:
+    """Read a block, or what there is of it at the end; some filesystems give it in pieces."""
+    block = os.pread(descriptor, BLOCK, offset)
+    while len(block) < BLOCK:
+        more = os.pread(descriptor, BLOCK - len(block), offset + len(block))
+        if not more:
+            break
+        block += more
+    return block

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
-from typing import TYPE_CHECKING, Any, Final
+import re
+from dataclasses import dataclass
+from string import ascii_lowercase
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
@@ -21,9 +23,17 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = 1
 _GIB: Final = 1 << 30
-_ROOT: Final = "/dev/xvda"
-# EBS volumes beside the root one: /dev/sdf to /dev/sdp (Amazon EC2 User Guide, "Device names").
-_FURTHER: Final = "fghijklmnop"
+_ARCHITECTURES: Final = {"x86_64": "x86_64", "aarch64": "arm64"}
+# Names of volumes (Amazon EC2 User Guide, "Device names for volumes"): first the recommended ones.
+DEVICE_NAMES: Final = (
+    "/dev/xvda",
+    *(f"/dev/sd{letter}" for letter in ascii_lowercase[5:]),
+    *(f"/dev/xvd{first}{second}" for first in "bc" for second in ascii_lowercase),
+)
+# RegisterImage, Name: 3 to 128 of these characters.
+_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9()\[\] ./'@_-]")
+# A manifest lists files and changes; what is larger is something else.
+_LONGEST: Final = 64 << 20
 
 
 class _Checksum(msgspec.Struct):
@@ -37,28 +47,44 @@ class _Disk(msgspec.Struct):
     checksum: _Checksum
 
 
+class _Schema(msgspec.Struct):
+    schema: int
+
+
 class Manifest(msgspec.Struct):
     """The part of a manifest that is read back."""
 
     schema: int
-    disks: list[_Disk]
+    disks: Annotated[list[_Disk], msgspec.Meta(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A disk that is not what the manifest says: `path` is as in the manifest."""
+
+    code: str
+    path: str
+    message: str
 
 
 def document(report: Report) -> dict[str, Any]:
     """Give the manifest of `report` as a JSON document."""
-    return {
-        "schema": SCHEMA,
-        "tool": {"name": "converter", "version": __version__},
-        "source": source_as_json(report.source),
-        "guest": guest_as_json(report.after),
-        "boot_mode": report.boot_mode.value,
-        "disks": jsonable(report.disks),
-        "capabilities": jsonable(report.capabilities),
-        "changes": [jsonable(change_as_json(change)) for change in report.plan.changes],
-        "findings": jsonable(report.findings),
-        "register_image": register_image(report),
-        "timings": report.timings,
-    }
+    found: dict[str, Any] = jsonable(
+        {
+            "schema": SCHEMA,
+            "tool": {"name": "converter", "version": __version__},
+            "source": source_as_json(report.source),
+            "guest": guest_as_json(report.after),
+            "boot_mode": report.boot_mode,
+            "disks": report.disks,
+            "capabilities": report.capabilities,
+            "changes": [change_as_json(change) for change in report.plan.changes],
+            "findings": report.findings,
+            "register_image": register_image(report),
+            "timings": report.timings,
+        }
+    )
+    return found
 
 
 def render(report: Report) -> bytes:
@@ -73,15 +99,16 @@ def register_image(report: Report) -> dict[str, Any]:
     paravirtual. EnaSupport is declared only when the guest has the driver.
     """
     parameters: dict[str, Any] = {
-        "Architecture": {"x86_64": "x86_64", "aarch64": "arm64"}[report.after.os.architecture],
+        "Name": _image_name(report.disks[0].path.removesuffix(".raw")),
+        "Architecture": _ARCHITECTURES[report.after.os.architecture],
         "VirtualizationType": "hvm",
         "BootMode": report.boot_mode.value,
-        "RootDeviceName": _ROOT,
+        "RootDeviceName": DEVICE_NAMES[0],
         "BlockDeviceMappings": [
             {
-                "DeviceName": f"/dev/sd{_FURTHER[number - 1]}" if number else _ROOT,
+                "DeviceName": DEVICE_NAMES[number],
                 "Ebs": {
-                    "VolumeSize": math.ceil(disk.virtual_size / _GIB),
+                    "VolumeSize": -(-disk.virtual_size // _GIB),
                     "VolumeType": "gp3",
                     "DeleteOnTermination": True,
                 },
@@ -96,44 +123,65 @@ def register_image(report: Report) -> dict[str, Any]:
     return parameters
 
 
+def _image_name(name: str) -> str:
+    return _NOT_IN_NAMES.sub("-", name)[:128].ljust(3, "-")
+
+
 def load(path: Path) -> Manifest:
     """Read a manifest back.
 
-    Raises `UsageError` when it cannot be read, `DamagedInputError` when it is none of ours.
+    Raises `UsageError` when it cannot be read; `DamagedInputError` when it is none of ours, or
+    names anything but files beside it.
     """
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        with path.open("rb") as file:
+            data = file.read(_LONGEST + 1)
     except OSError as error:
         raise UsageError(
             "manifest-missing", f"{path}: {error.strerror}", hint="give a .manifest.json"
         ) from error
-    except msgspec.DecodeError as error:
-        raise DamagedInputError("manifest-invalid", f"{path}: {error}") from error
-    if found.schema != SCHEMA:
-        raise DamagedInputError(
-            "manifest-schema", f"{path}: schema {found.schema}, this converter reads {SCHEMA}"
-        )
+    if len(data) > _LONGEST:
+        raise DamagedInputError("manifest-invalid", f"{path}: is no manifest: it is too large")
+    try:
+        schema = msgspec.json.decode(data, type=_Schema).schema
+        if schema != SCHEMA:
+            raise DamagedInputError(
+                "manifest-schema", f"{path}: schema {schema}, this converter reads {SCHEMA}"
+            )
+        found = msgspec.json.decode(data, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DamagedInputError("manifest-invalid", f"{path}: is no manifest: {error}") from error
+    for disk in found.disks:
+        if "/" in disk.path or "\0" in disk.path or disk.path in ("", ".", ".."):
+            raise DamagedInputError(
+                "manifest-path",
+                f"{path}: {disk.path!r} is not the name of a file beside the manifest",
+            )
     return found
 
 
-def verify(path: Path) -> tuple[str, ...]:
-    """Compare the disks beside the manifest at `path` with it; gives what differs."""
-    return tuple(
-        problem for disk in load(path).disks if (problem := _difference(path.parent, disk))
-    )
+def verify(path: Path) -> tuple[Difference, ...]:
+    """Compare the disks beside the manifest at `path` with it; gives what differs.
+
+    Raises as `load` does, and `UsageError` ``image-unreadable``.
+    """
+    found = (_difference(path.parent / disk.path, disk) for disk in load(path).disks)
+    return tuple(difference for difference in found if difference)
 
 
-def _difference(directory: Path, disk: _Disk) -> str:
-    # A manifest names files beside it, nothing else.
-    if "/" in disk.path or disk.path in ("", ".", ".."):
-        return f"{disk.path!r} is not the name of a file beside the manifest"
-    image = directory / disk.path
-    if not image.is_file():
-        return f"{image} is missing"
-    if image.stat().st_size != disk.virtual_size:
-        return f"{image} has {image.stat().st_size} bytes instead of {disk.virtual_size}"
-    if disk.checksum.method != METHOD:
-        return f"{image}: checksum method {disk.checksum.method} is not known"
-    if disk_checksum(image).value != disk.checksum.value:
-        return f"{image}: the checksum differs"
-    return ""
+def _difference(image: Path, disk: _Disk) -> Difference | None:
+    try:
+        if not image.is_file():
+            return Difference("disk-missing", disk.path, f"{image} is missing")
+        size = image.stat().st_size
+        if size != disk.virtual_size:
+            message = f"{image} has {size} bytes instead of {disk.virtual_size}"
+            return Difference("disk-size", disk.path, message)
+        if disk.checksum.method != METHOD:
+            message = f"{image}: {disk.checksum.method} is no checksum that is known here"
+            return Difference("checksum-unknown", disk.path, message)
+        if disk_checksum(image).value != disk.checksum.value:
+            return Difference("disk-checksum", disk.path, f"{image}: the checksum differs")
+    except OSError as error:
+        raise UsageError("image-unreadable", f"{image}: {error.strerror}") from error
+    return None

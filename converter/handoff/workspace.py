@@ -1,37 +1,57 @@
-"""Private directories for work in progress, and publishing what came of it.
+"""Private directories for work in progress.
 
 `Workspace` is a directory `.NAME.partial` beside the final files, on their filesystem, so that
-publishing is a rename. It is held by a lock (flock(2)) that ends with the process: a run that was
-killed leaves a directory without a holder, and the next run clears it away.
-
-Several files cannot be renamed at once. The manifest goes last: a set without one is not whole.
-Should a machine stop between the first rename and the last, the journal in the directory tells the
-next run which files to take back.
+publishing copies nothing. It is held by a lock that ends with the process: a run that was killed
+leaves a directory without a holder, and the next run clears it away.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import json
 import os
-import shutil
-import signal
-import stat
 import tempfile
-from contextlib import contextmanager
+import unicodedata
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from converter.errors import ConversionError, UsageError
+from converter.errors import ConversionError, HostError, UsageError, is_full, writing_failed
+from converter.handoff import locked, publication
+from converter.handoff.signals import deferred
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from types import TracebackType
 
-_LOCK: Final = "lock"
-_JOURNAL: Final = "publishing.json"
 _PREFIX: Final = "converter-"
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# NAME_MAX is 255 bytes on Linux' filesystems; `.manifest.json` and the like are added to it.
+_LONGEST_NAME: Final = 200
+
+
+def check_name(name: str) -> None:
+    """Raise `UsageError` ``name-invalid`` unless `name` is good for the files of an image."""
+    problem = _name_problem(name)
+    if problem:
+        raise UsageError(
+            "name-invalid",
+            f"{name!r} cannot be the name of an image: {problem}",
+            hint="give --name",
+        )
+
+
+def _name_problem(name: str) -> str:
+    if not name:
+        return "it is empty"
+    if name.startswith((".", "-")):
+        return f"it begins with {name[0]!r}"
+    if "/" in name:
+        return "it contains '/'"
+    # Control, format and surrogate characters: what cannot be seen, or is no text.
+    if any(unicodedata.category(character).startswith("C") for character in name):
+        return "it contains characters that cannot be printed"
+    if len(name.encode()) > _LONGEST_NAME:
+        return f"it is longer than {_LONGEST_NAME} bytes"
+    return ""
 
 
 class Workspace:
@@ -39,6 +59,7 @@ class Workspace:
 
     def __init__(self, output: Path, name: str) -> None:
         """Prepare to publish `NAME.*` in `output`, which is made if it is not there."""
+        check_name(name)
         # QEMU takes a relative backing file as one beside the overlay.
         self.output = output.absolute()
         self.name = name
@@ -52,174 +73,135 @@ class Workspace:
         Raises `UsageError` ``output-exists`` when a final name is taken, ``output-busy`` when
         another run is making it, ``output-unusable`` when the directory cannot be written.
         """
-        try:
+        with self._translated(), ExitStack() as undo:
             self.output.mkdir(parents=True, exist_ok=True)
-            self._lock = _take(self.directory)
-            _take_back(self.directory, self.output)
-            _clear(self.directory)
+            lock = locked.hold(self.directory)
+            if lock is None:
+                raise UsageError(
+                    "output-busy",
+                    f"{self.directory}: another conversion is making this image",
+                    hint="wait for it, or choose another name with --name",
+                )
+            self._lock = lock
+            undo.callback(locked.remove, self.directory, lock)
+            publication.take_back(self.directory, self.output, even_whole=False)
+            locked.clear(self.directory)
             self.work.mkdir(mode=0o700)
-        except OSError as error:
-            raise UsageError(
-                "output-unusable",
-                f"{self.output}: {error.strerror}",
-                hint="give a directory that can be written with -o",
-            ) from error
-        for suffix in (".raw", ".manifest.json", ".report.html"):
-            self._refuse_existing(f"{self.name}{suffix}")
+            for suffix in (".raw", ".manifest.json", ".report.html"):
+                self._refuse_taken(f"{self.name}{suffix}")
+            undo.pop_all()
         return self
 
-    def _refuse_existing(self, final: str) -> None:
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            path = Path(error.filename or self.output)
+            if is_full(error):
+                raise writing_failed(path, error, code="output-unusable") from error
+            raise UsageError(
+                "output-unusable",
+                f"{path}: {error.strerror}",
+                hint="give a directory that can be written with -o",
+            ) from error
+
+    def _refuse_taken(self, final: str) -> None:
         path = self.output / final
         if os.path.lexists(path):
-            self._close()
             raise UsageError(
                 "output-exists",
                 f"{path} exists already",
                 hint="remove it, or choose another name with --name",
             )
 
-    def __exit__(self, *_: object) -> None:
-        """Remove the directory with all that was not published."""
-        self._close()
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Remove the directory with all that was not published.
 
-    def _close(self) -> None:
-        shutil.rmtree(self.directory, ignore_errors=True)
-        os.close(self._lock)
+        What was published is taken back when the block ends with an error: it may be that somebody
+        interrupted it a moment too late.
+        """
+        with deferred() as waiting:
+            with contextlib.suppress(OSError):
+                if kind is None:
+                    publication.forget(self.directory)
+                else:
+                    publication.take_back(self.directory, self.output, even_whole=True)
+            locked.remove(self.directory, self._lock)
+            if kind is None:
+                waiting.clear()  # it is done: there is nothing left to interrupt
 
     def staged(self, final: str) -> Path:
-        """Give where the file that is to be called `final` is made."""
+        """Give where the file that is to be called `final` is made.
+
+        Raises `UsageError` ``output-exists`` when that name is taken.
+        """
+        self._refuse_taken(final)
         return self.directory / final
+
+    def write(self, final: str, data: bytes) -> None:
+        """Make the file that is to be called `final` with the content `data`."""
+        path = self.directory / final
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            raise writing_failed(path, error, code="publish-failed") from error
 
     def publish(self, finals: Sequence[str]) -> None:
         """Give the staged files their final names, the last of them as the mark of a whole set.
 
-        Either all are there afterwards or, after an error, none. Signals wait meanwhile.
+        Either all are there afterwards or, after an error, none.
         """
-        for final in finals:
-            _sync(self.staged(final))
-        inodes = {final: self.staged(final).stat().st_ino for final in finals}
-        journal = self.directory / _JOURNAL
-        journal.write_text(json.dumps({"finals": inodes, "last": finals[-1]}), encoding="utf-8")
-        _sync(journal)
-        _sync(self.directory)
-        with _signals_deferred():
-            try:
-                for final in finals:
-                    # A link, unlike a rename, never replaces what somebody else put there.
-                    os.link(self.staged(final), self.output / final)
-            except OSError as error:
-                _take_back(self.directory, self.output)
-                raise ConversionError(
-                    "publish-failed", f"{self.output / final}: {error.strerror}"
-                ) from error
-            journal.unlink()
-            _sync(self.output)
-
-
-def _take(directory: Path) -> int:
-    """Make `directory` and hold its lock; gives the lock's file descriptor."""
-    while True:
-        directory.mkdir(mode=0o700, exist_ok=True)
-        try:
-            lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except FileNotFoundError:
-            continue  # its last holder removed it just now
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            raise UsageError(
-                "output-busy",
-                f"{directory}: another conversion is making this image",
-                hint="wait for it, or choose another name with --name",
-            ) from None
-        if _is_current(lock, directory / _LOCK):
-            return lock
-        os.close(lock)
-
-
-def _is_current(lock: int, path: Path) -> bool:
-    try:
-        return path.stat().st_ino == os.fstat(lock).st_ino
-    except FileNotFoundError:
-        return False
-
-
-def _clear(directory: Path) -> None:
-    """Remove everything of a run that ended without cleaning up, but the lock that is held."""
-    for child in directory.iterdir():
-        if child.name == _LOCK:
-            continue
-        if child.is_dir() and not child.is_symlink():
-            shutil.rmtree(child)
-        else:
-            child.unlink()
-
-
-def _take_back(directory: Path, output: Path) -> None:
-    """Undo a publication that did not get to its last file: remove what it had published."""
-    try:
-        journal = json.loads((directory / _JOURNAL).read_bytes())
-    except (FileNotFoundError, ValueError):
-        return
-    finals: dict[str, int] = journal["finals"]
-    if _has_inode(output / journal["last"], finals[journal["last"]]):
-        return  # it was whole; only the clearing away was missing
-    for final, inode in finals.items():
-        if _has_inode(output / final, inode):
-            (output / final).unlink()
-
-
-def _has_inode(path: Path, inode: int) -> bool:
-    try:
-        return path.lstat().st_ino == inode
-    except FileNotFoundError:
-        return False
-
-
-def _sync(path: Path) -> None:
-    """Have the kernel write a file or a directory's entries to the disk (fsync(2))."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _signals_deferred() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        publication.publish(self.directory, self.output, finals)
 
 
 @contextmanager
 def scratch(purpose: str) -> Iterator[Path]:
     """Give a private temporary directory, removed at the end.
 
-    What killed runs of the same user left is removed first: a directory whose lock nobody holds.
+    What killed runs of the same user left is removed first. Raises `HostError`
+    ``scratch-unusable`` when there is no place for it.
     """
-    base = Path(tempfile.gettempdir())
-    _sweep(base)
-    directory = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{purpose}-", dir=base))
-    lock = _take(directory)
+    try:
+        base = Path(tempfile.gettempdir())
+        _sweep(base)
+        directory, lock = _make(base, purpose)
+    except OSError as error:
+        raise _unusable(error) from error
     try:
         yield directory
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
-        os.close(lock)
+        with deferred():
+            locked.remove(directory, lock)
+
+
+def _make(base: Path, purpose: str) -> tuple[Path, int]:
+    while True:
+        directory = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{purpose}-", dir=base))
+        lock = locked.hold(directory)
+        if lock is not None:
+            return directory, lock
+        # Another run was sweeping, and took it for a left one before it was held.
 
 
 def _sweep(base: Path) -> None:
     for directory in base.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError, UsageError):
-            found = directory.lstat()
-            # Never what is somebody else's or a link; a directory just made has no lock yet.
-            ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
-            if not ours or not (directory / _LOCK).is_file():
-                continue
-            lock = _take(directory)
-            shutil.rmtree(directory, ignore_errors=True)
-            os.close(lock)
+        with contextlib.suppress(OSError):
+            # A directory just made has no lock yet; one that never had is not ours.
+            if locked.is_ours(directory) and (directory / locked.LOCK).is_file():
+                lock = locked.hold(directory)
+                if lock is not None:
+                    locked.remove(directory, lock)
+
+
+def _unusable(error: OSError) -> ConversionError:
+    return HostError(
+        "scratch-unusable",
+        f"no temporary directory can be made: {error.strerror}",
+        hint="set TMPDIR to a directory that can be written, on a disk with room",
+    )

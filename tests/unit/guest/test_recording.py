@@ -84,7 +84,7 @@ def test_the_original_is_kept_once_under_a_hidden_name() -> None:
     first, second = recording.plan.changes
     assert isinstance(first, WriteFile)
     assert isinstance(second, WriteFile)
-    assert (first.backup, second.backup) == ("/etc/.fstab.converter-orig", "")
+    assert (first.backup, second.backup) == ("/etc/.fstab.converter-orig", None)
     below = guest()
     replay(recording.plan, below, progress=no_progress)
     assert below.read("/etc/fstab") == b"2\n"
@@ -151,6 +151,7 @@ def test_append_keeps_the_original_and_names_what_it_extends() -> None:
     assert (change.path, change.size) == ("/etc/fstab", 17)
     replay(recording.plan, below, progress=no_progress)
     assert below.read("/etc/fstab") == b"/dev/sda1 / ext4\nmore\n"
+    assert change.backup is not None
     assert below.read(change.backup) == b"/dev/sda1 / ext4\n"
 
 

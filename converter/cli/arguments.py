@@ -1,0 +1,219 @@
+"""What can be written on the command line (design: CLI)."""
+
+from __future__ import annotations
+
+import math
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from converter import __version__
+from converter.cli import host
+from converter.cli.logfile import keeping_log
+from converter.model import BootMode, Policy
+
+if TYPE_CHECKING:
+    import os
+
+    from converter.cli import commands
+else:
+
+    class _Late:
+        """The engine, imported when it is used: without guestfs, `doctor` works nevertheless."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(import_module("converter.cli.commands"), name)
+
+    commands = _Late()
+
+_LONGEST_BOOT: Final = 86400
+
+
+class _FileName(click.Path):
+    """A path; an empty one, as an unset variable gives, would mean the current directory."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        """See `click.ParamType`."""
+        if value == "":
+            self.fail("a path cannot be empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def _number(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
+    """Refuse what is no number, and compares as if it were in any range."""
+    if math.isnan(value):
+        raise click.BadParameter("is not a number")
+    return value
+
+
+_PATH = _FileName(path_type=Path)
+_disks = click.argument("disks", nargs=-1, required=True, type=_PATH, metavar="DISK…")
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+_log = click.option("--log", type=_PATH, help="Keep everything, with the commands that were run.")
+_policy = click.option(
+    "--policy",
+    type=click.Choice([policy.value for policy in Policy]),
+    default=Policy.OPEN.value,
+    show_default=True,
+    help="Refuse what cannot be converted (open) or what VM Import/Export refuses (aws).",
+)
+_boot_mode = click.option(
+    "--boot-mode", type=click.Choice([mode.value for mode in BootMode]), help="Make it boot so."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
+@click.version_option(__version__, prog_name="converter")
+def cli() -> None:
+    """Convert exported virtual machines into images that boot on Amazon EC2."""
+
+
+@cli.command()
+@_disks
+@_json
+@_log
+def inspect(*, disks: tuple[Path, ...], as_json: bool, log: Path | None) -> int:
+    """Tell what the guest on DISK… is."""
+    with keeping_log(log, inputs=disks):
+        return commands.inspect(disks, as_json=as_json)
+
+
+@cli.command()
+@_disks
+@_policy
+@_boot_mode
+@_json
+@_log
+def check(
+    *,
+    disks: tuple[Path, ...],
+    policy: str,
+    boot_mode: str | None,
+    as_json: bool,
+    log: Path | None,
+) -> int:
+    """Tell everything that is wrong with DISK…, without writing anything."""
+    with keeping_log(log, inputs=disks):
+        return commands.check(
+            disks, policy=Policy(policy), boot_mode=_mode(boot_mode), as_json=as_json
+        )
+
+
+@cli.command()
+@_disks
+@_policy
+@_boot_mode
+@click.option("--diff", is_flag=True, help="Show every change as a diff.")
+@_json
+@_log
+def plan(  # noqa: PLR0913 - one parameter an option
+    *,
+    disks: tuple[Path, ...],
+    policy: str,
+    boot_mode: str | None,
+    diff: bool,
+    as_json: bool,
+    log: Path | None,
+) -> int:
+    """Tell every change a conversion would make, with its reason (dry run)."""
+    with keeping_log(log, inputs=disks):
+        return commands.plan(
+            disks,
+            policy=Policy(policy),
+            boot_mode=_mode(boot_mode),
+            diff=diff,
+            as_json=as_json,
+        )
+
+
+@cli.command()
+@_disks
+@click.option("-o", "--output", "directory", required=True, type=_PATH, help="Where it is written.")
+@click.option("--name", help="Name of the image; by default that of the first disk.")
+@_policy
+@_boot_mode
+@_json
+@_log
+def convert(  # noqa: PLR0913 - one parameter an option
+    *,
+    disks: tuple[Path, ...],
+    directory: Path,
+    name: str | None,
+    policy: str,
+    boot_mode: str | None,
+    as_json: bool,
+    log: Path | None,
+) -> int:
+    """Convert DISK… into DIR/NAME.raw, with a manifest and a report."""
+    with keeping_log(log, inputs=disks):
+        return commands.convert(
+            disks,
+            directory=directory,
+            name=name,
+            policy=Policy(policy),
+            boot_mode=_mode(boot_mode),
+            as_json=as_json,
+        )
+
+
+@cli.command()
+@click.argument("images", nargs=-1, required=True, type=_PATH, metavar="IMAGE…")
+@click.option("--firmware", type=click.Choice(["bios", "uefi"]), default="bios", show_default=True)
+@click.option(
+    "--bus",
+    type=click.Choice(["nvme", "ide", "ahci", "virtio"]),
+    default="nvme",
+    show_default=True,
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(1, _LONGEST_BOOT),
+    callback=_number,
+    default=300,
+    show_default=True,
+    help="Seconds that it is given to come up.",
+)
+@_json
+@_log
+def boot(  # noqa: PLR0913 - one parameter an option
+    *,
+    images: tuple[Path, ...],
+    firmware: str,
+    bus: str,
+    timeout: float,
+    as_json: bool,
+    log: Path | None,
+) -> int:
+    """Boot IMAGE… under QEMU on a throw-away overlay and tell what came up."""
+    with keeping_log(log, inputs=images):
+        return commands.boot(images, firmware=firmware, bus=bus, timeout=timeout, as_json=as_json)
+
+
+@cli.command()
+@click.argument("manifest", type=_PATH)
+@_json
+@_log
+def verify(*, manifest: Path, as_json: bool, log: Path | None) -> int:
+    """Check that the disks of MANIFEST are there and are what it says."""
+    with keeping_log(log, inputs=[manifest]):
+        return commands.verify(manifest, as_json=as_json)
+
+
+@cli.command()
+@_json
+@_log
+def doctor(*, as_json: bool, log: Path | None) -> int:
+    """Tell whether this machine is able to do the work, and what to install if not."""
+    with keeping_log(log, inputs=[]):
+        return host.doctor(as_json=as_json)
+
+
+def _mode(boot_mode: str | None) -> BootMode | None:
+    return BootMode(boot_mode) if boot_mode else None

@@ -1,0 +1,63 @@
+"""`--log FILE`: everything that developers want to know of a run, in a file."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from converter.cli.output import printable
+from converter.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+log = logging.getLogger("converter")
+
+
+class _Formatter(logging.Formatter):
+    """Leaves nothing in a record that would write to the terminal of who looks at the file."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See `logging.Formatter`."""
+        return printable(super().format(record))
+
+
+@contextmanager
+def keeping_log(path: Path | None, *, inputs: Sequence[Path]) -> Iterator[None]:
+    """Add every log record of the block to the file at `path`, and the error it ends with.
+
+    Raises `UsageError` ``log-unwritable``; one of the `inputs` is never written.
+    """
+    if path is None:
+        yield
+        return
+    handler = _open(path, inputs)
+    before = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
+    try:
+        yield
+    except BaseException:
+        log.debug("ended by", exc_info=True)
+        raise
+    finally:
+        log.setLevel(before)
+        log.removeHandler(handler)
+        handler.close()
+
+
+def _open(path: Path, inputs: Sequence[Path]) -> logging.Handler:
+    try:
+        if any(path.exists() and item.exists() and path.samefile(item) for item in inputs):
+            raise UsageError("log-unwritable", f"--log {path}: is an input, and inputs are kept")
+        handler = logging.FileHandler(path, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise UsageError(
+            "log-unwritable",
+            f"--log {path}: cannot be written: {error.strerror}",
+            hint="give a file in a directory that can be written",
+        ) from error
+    handler.setFormatter(_Formatter("%(asctime)s %(name)s %(message)s"))
+    return handler

@@ -1,0 +1,354 @@
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from converter.errors import ConversionError, HostError, UsageError
+from converter.handoff import locked, publication
+from converter.handoff.workspace import Workspace, check_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+BAD_TOO = ["\udcff", "a\u202eb", "x" * 201, "ü" * 101]
+FINALS = ["web.raw", "web-1.raw", "web.report.html", "web.manifest.json"]
+
+
+class KilledError(BaseException):
+    """The end of a process without any clearing away."""
+
+
+def convert(
+    output: Path,
+    *,
+    before: Callable[[], object] = lambda: None,
+    after: Callable[[], object] = lambda: None,
+) -> None:
+    """Run what a conversion does with its workspace, and something before and after publishing."""
+    with Workspace(output, "web") as space:
+        fill(space)
+        before()
+        space.publish(FINALS)
+        after()
+
+
+def fill(space: Workspace) -> None:
+    for final in FINALS:
+        space.staged(final).write_text(f"content of {final}")
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def abandon(space: Workspace) -> None:
+    """Let the lock go as the end of the process does; everything else stays."""
+    os.close(space._lock)
+
+
+def publish_and_be_killed(
+    monkeypatch: pytest.MonkeyPatch,
+    output: Path,
+    at: tuple[Any, str, int],
+    *,
+    links: bool = True,
+) -> Workspace:
+    """Publish up to call `at` (object, function, number), and end there as a killed process."""
+    space = Workspace(output, "web").__enter__()
+    fill(space)
+    with monkeypatch.context() as patch:
+        if not links:
+            without_links(patch)
+        kill_at(patch, *at)
+        with contextlib.suppress(KilledError):
+            space.publish(FINALS)
+    abandon(space)
+    return space
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, target: Any, name: str, call: int) -> None:
+    """Have call number `call` of a function end the run before it does anything."""
+    real, calls = getattr(target, name), iter(range(1000))
+
+    def limited(*args: Any, **kwargs: Any) -> Any:
+        if next(calls) == call:
+            raise KilledError
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(target, name, limited)
+
+
+def without_links(monkeypatch: pytest.MonkeyPatch, number: int = errno.EPERM) -> None:
+    def link(*_args: Any, **_kwargs: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", link)
+
+
+def test_publishes_everything_and_leaves_nothing_else(tmp_path: Path) -> None:
+    output = tmp_path / "a" / "b"
+    with Workspace(output, "web") as space:
+        fill(space)
+        assert names(output) == [".web.partial"]
+        space.publish(FINALS)
+    assert names(output) == sorted(FINALS)
+    assert (output / "web-1.raw").read_text() == "content of web-1.raw"
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_an_error_leaves_nothing(tmp_path: Path, error: type[BaseException], moment: str) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(error):
+        convert(tmp_path, **{moment: fail})
+    assert names(tmp_path) == []
+
+
+class TestAKilledRun:
+    """What it left, at every point, is taken back or kept by the next run."""
+
+    @pytest.mark.parametrize("links", [True, False])
+    @pytest.mark.parametrize("point", range(len(FINALS)))
+    def test_before_the_last_file_nothing_is_kept(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: int, *, links: bool
+    ) -> None:
+        publish_and_be_killed(monkeypatch, tmp_path, (publication, "_place", point), links=links)
+        assert len([name for name in names(tmp_path) if name in FINALS]) == point
+        with Workspace(tmp_path, "web"):
+            assert names(tmp_path) == [".web.partial"]
+        assert names(tmp_path) == []
+
+    def test_between_reserving_a_name_and_the_rename(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        point = (type(tmp_path), "replace", 1)
+        publish_and_be_killed(monkeypatch, tmp_path, point, links=False)
+        assert (tmp_path / "web-1.raw").stat().st_size == 0
+        with Workspace(tmp_path, "web"):
+            assert names(tmp_path) == [".web.partial"]
+
+    @pytest.mark.parametrize("links", [True, False])
+    def test_after_the_last_file_everything_is_kept(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, links: bool
+    ) -> None:
+        point = (publication, "_place", len(FINALS))
+        publish_and_be_killed(monkeypatch, tmp_path, point, links=links)
+        with pytest.raises(UsageError) as caught, Workspace(tmp_path, "web"):
+            pass
+        assert caught.value.code == "output-exists"
+        assert names(tmp_path) == sorted(FINALS)
+
+    def test_files_of_others_are_not_taken_back(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        publish_and_be_killed(monkeypatch, tmp_path, (publication, "_place", 2))
+        (tmp_path / "web-1.raw").unlink()
+        (tmp_path / "web-1.raw").write_text("mine")
+        (tmp_path / "web.report.html").touch()
+        with pytest.raises(UsageError), Workspace(tmp_path, "web"):
+            pass
+        assert names(tmp_path) == ["web-1.raw", "web.report.html"]
+
+    def test_when_the_journal_was_cut_short(self, tmp_path: Path) -> None:
+        space = Workspace(tmp_path, "web").__enter__()
+        fill(space)
+        (space.directory / ".journal").write_bytes(b'{"finals": {"web.raw"')
+        abandon(space)
+        with Workspace(tmp_path, "web"):
+            assert names(space.directory) == [locked.LOCK, "work"]
+
+    def test_an_inode_that_became_another_file_is_left_alone(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Once taken back, the journal is gone before the inodes of the staged files are free."""
+        space = publish_and_be_killed(monkeypatch, tmp_path, (publication, "_place", 2))
+        kill_at(monkeypatch, locked, "clear", 0)
+        with pytest.raises(KilledError):
+            Workspace(tmp_path, "web").__enter__()
+        assert not (space.directory / ".journal").exists()
+
+
+class TestTakenNames:
+    @pytest.mark.parametrize("final", ["web.raw", "web.manifest.json", "web.report.html"])
+    def test_are_refused_before_any_work(self, tmp_path: Path, final: str) -> None:
+        (tmp_path / final).symlink_to("nowhere")
+        with pytest.raises(UsageError) as caught, Workspace(tmp_path, "web"):
+            pass
+        assert caught.value.code == "output-exists"
+        assert names(tmp_path) == [final]
+
+    def test_of_further_disks_are_refused_when_they_are_known(self, tmp_path: Path) -> None:
+        (tmp_path / "web-1.raw").write_text("mine")
+        with Workspace(tmp_path, "web") as space:
+            space.staged("web.raw")
+            with pytest.raises(UsageError, match="exists already"):
+                space.staged("web-1.raw")
+        assert (tmp_path / "web-1.raw").read_text() == "mine"
+
+    @pytest.mark.parametrize("links", [True, False])
+    def test_are_not_overwritten_when_taken_meanwhile(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, links: bool
+    ) -> None:
+        if not links:
+            without_links(monkeypatch)
+        with pytest.raises(ConversionError) as caught:
+            convert(tmp_path, before=(tmp_path / "web.report.html").touch)
+        assert (caught.value.code, caught.value.exit_code) == ("publish-failed", 6)
+        assert names(tmp_path) == ["web.report.html"]
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_publishes_without_hard_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    without_links(monkeypatch, number)
+    with Workspace(tmp_path, "web") as space:
+        fill(space)
+        space.publish(FINALS)
+    assert names(tmp_path) == sorted(FINALS)
+    assert (tmp_path / "web.raw").read_text() == "content of web.raw"
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "kind"),
+    [
+        (errno.ENOSPC, "disk-full", HostError),
+        (errno.EDQUOT, "disk-full", HostError),
+        (errno.EIO, "publish-failed", ConversionError),
+    ],
+)
+@pytest.mark.parametrize("call", ["write_bytes", "link", "fsync"])
+def test_a_failing_disk_publishes_nothing(  # noqa: PLR0917
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    code: str,
+    kind: type[ConversionError],
+    call: str,
+) -> None:
+    def fail(*_args: Any, **_kwargs: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    owner = type(tmp_path) if call == "write_bytes" else os
+    with pytest.raises(kind) as caught:
+        convert(tmp_path, before=lambda: monkeypatch.setattr(owner, call, fail))
+    assert caught.value.code == code
+    assert os.strerror(number) in caught.value.message
+    assert names(tmp_path) == []
+
+
+class TestTheDirectory:
+    def test_is_held_against_other_runs(self, tmp_path: Path) -> None:
+        with Workspace(tmp_path, "web") as space:
+            fill(space)
+            with pytest.raises(UsageError) as caught, Workspace(tmp_path, "web"):
+                pass
+            assert caught.value.code == "output-busy"
+            space.publish(FINALS)
+            with Workspace(tmp_path, "web-2"):
+                pass
+        assert names(tmp_path) == sorted(FINALS)
+
+    def test_is_never_a_link_to_another(self, tmp_path: Path) -> None:
+        treasure = tmp_path / "treasure"
+        treasure.mkdir()
+        (treasure / "gold").touch()
+        (tmp_path / ".web.partial").symlink_to(treasure)
+        with pytest.raises(UsageError, match="in the way"), Workspace(tmp_path, "web"):
+            pass
+        assert names(treasure) == ["gold"]
+
+    def test_is_never_somebody_elses(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / ".web.partial").mkdir()
+        monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+        with pytest.raises(UsageError, match="in the way"), Workspace(tmp_path, "web"):
+            pass
+
+    def test_is_not_made_by_another_run_while_it_is_removed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        directory = tmp_path / "held"
+        lock = locked.hold(directory)
+        assert lock is not None
+        (directory / "file").touch()
+        seen: list[int | None] = []
+        real = os.unlink
+
+        def unlink(*args: Any, **kwargs: Any) -> None:
+            seen.append(locked.hold(directory))
+            real(*args, **kwargs)
+
+        monkeypatch.setattr(os, "unlink", unlink)
+        locked.clear(directory)
+        monkeypatch.undo()
+        assert seen == [None]
+        locked.remove(directory, lock)
+        assert not directory.exists()
+
+    @pytest.mark.parametrize("make", [lambda path: path.touch(), lambda path: path.symlink_to("x")])
+    def test_needs_an_output_that_is_one(
+        self, tmp_path: Path, make: Callable[[Path], None]
+    ) -> None:
+        make(tmp_path / "out")
+        with pytest.raises(UsageError) as caught, Workspace(tmp_path / "out", "web"):
+            pass
+        assert caught.value.code == "output-unusable"
+
+    def test_needs_an_output_that_can_be_written(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def mkdir(path: Path, **_: Any) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+        monkeypatch.setattr(type(tmp_path), "mkdir", mkdir)
+        with pytest.raises(UsageError, match="Permission denied"), Workspace(tmp_path, "web"):
+            pass
+
+
+@pytest.mark.parametrize("name", ["web", "my vm (1)", "bücher", "a.b", "x" * 200, "lock", "work"])
+def test_good_names(name: str) -> None:
+    check_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", ".web", "a/b", "../web", "/web", "-web", "a\nb", "a\x1b[2J", "a\0", *BAD_TOO],
+)
+def test_bad_names_are_refused_before_anything_is_made(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError) as caught, Workspace(tmp_path / "out", name):
+        pass
+    assert caught.value.code == "name-invalid"
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_waits_until_all_is_published_and_takes_all_of_it_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def place(staged: Path, final: Path) -> None:
+        signal.raise_signal(number)
+        os.link(staged, final)
+        placed.append(final.name)
+
+    placed: list[str] = []
+    before = signal.signal(number, stop)
+    monkeypatch.setattr(publication, "_place", place)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            convert(tmp_path)
+        assert signal.getsignal(number) is stop
+    finally:
+        signal.signal(number, before)
+    assert placed == FINALS
+    assert names(tmp_path) == []

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from converter.capabilities import capabilities, has_driver
+from converter.data import load
+from converter.model import (
+    BootMode,
+    ContainerFormat,
+    DiskFormat,
+    Facts,
+    Initramfs,
+    Policy,
+    Severity,
+    Source,
+)
+from converter.policy import choose_boot_mode, is_refused, judge_guest, judge_source
+from tests.unit.samples import ERROR, FACTS, KERNEL, LINUX, WARNING, linux, source
+
+BIOS, UEFI = BootMode.LEGACY_BIOS, BootMode.UEFI
+BOTH = frozenset({BIOS, UEFI})
+TIB = 1 << 40
+
+
+def qcow2() -> Source:
+    return source(form=ContainerFormat.QCOW2, disk_format=DiskFormat.QCOW2, subformat="")
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "aws", "everywhere"),
+    [
+        (source(), "", False, False),
+        (source(subformat="monolithicSparse"), "vmdk-subformat", True, False),
+        (qcow2(), "container-not-in-service", True, False),
+        (source(21), "", False, False),
+        (source(22), "too-many-disks", True, False),
+        (source(75), "too-many-disks", True, True),
+        (source(size=8 * TIB - 512), "", False, False),
+        (source(size=8 * TIB), "disk-too-large", True, False),
+        (source(size=64 * TIB), "disk-too-large", True, False),
+        (source(size=64 * TIB + 512), "disk-too-large", True, True),
+    ],
+)
+def test_containers(given: Source, code: str, *, aws: bool, everywhere: bool) -> None:
+    for policy, refused in ((Policy.AWS, aws), (Policy.OPEN, everywhere)):
+        found = judge_source(given, policy)
+        assert is_refused(found) is refused
+        errors = {finding.code for finding in found if finding.severity is Severity.ERROR}
+        assert errors == ({code} if refused else set())
+        assert all(finding.hint for finding in found if finding.severity is Severity.ERROR)
+
+
+def test_what_was_found_when_opening_is_kept() -> None:
+    assert WARNING in judge_source(replace(source(), findings=(WARNING,)), Policy.OPEN)
+
+
+@pytest.mark.parametrize(
+    ("facts", "mode", "codes"),
+    [
+        (FACTS, None, []),
+        (FACTS, BIOS, []),
+        (FACTS, UEFI, ["boot-mode-impossible"]),
+        (replace(FACTS, boot_modes=frozenset({UEFI})), BIOS, ["boot-mode-impossible"]),
+        (replace(FACTS, boot_modes=frozenset()), None, ["no-bootable-partition"]),
+        (replace(FACTS, boot_modes=frozenset()), UEFI, ["no-bootable-partition"]),
+        (linux(architecture="i386"), None, ["architecture-unsupported"]),
+        (linux(architecture=""), None, ["architecture-unsupported"]),
+        (linux(default_kernel=None), None, ["default-kernel-missing"]),
+        (linux(default_kernel=None, kernels=()), None, ["default-kernel-missing"]),
+        (
+            replace(linux(architecture="i386"), boot_modes=frozenset()),
+            None,
+            ["architecture-unsupported", "no-bootable-partition"],
+        ),
+    ],
+)
+def test_guests(facts: Facts, mode: BootMode | None, codes: list[str]) -> None:
+    found = judge_guest(facts, mode)
+    assert [finding.code for finding in found] == codes
+    assert all(finding.message and finding.hint for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("possible", "wanted", "chosen"),
+    [
+        (BOTH, None, BIOS),
+        (BOTH, UEFI, UEFI),
+        (frozenset({UEFI}), None, UEFI),
+        (frozenset({BIOS}), None, BIOS),
+    ],
+)
+def test_boot_modes(
+    possible: frozenset[BootMode], wanted: BootMode | None, chosen: BootMode
+) -> None:
+    assert choose_boot_mode(replace(FACTS, boot_modes=possible), wanted) is chosen
+
+
+def test_only_errors_refuse() -> None:
+    assert not is_refused([WARNING])
+    assert is_refused([WARNING, ERROR])
+
+
+class TestCapabilities:
+    def test_are_what_is_there_when_it_is_needed(self) -> None:
+        found = capabilities(LINUX)
+        assert (found.nvme, found.xen_blk, found.ena, found.xen_net) == (True, True, True, True)
+        assert not found.ixgbevf
+
+    @pytest.mark.parametrize("initramfs", [None, Initramfs("/i", (), 1, "x", frozenset({"ext4"}))])
+    def test_a_disk_driver_has_to_be_in_the_initramfs(self, initramfs: Initramfs | None) -> None:
+        found = capabilities(replace(LINUX, initramfs=initramfs))
+        assert (found.nvme, found.xen_blk, found.ena) == (False, True, True)
+
+    def test_none_without_a_kernel(self) -> None:
+        facts = replace(LINUX, default_kernel=None)
+        assert not any(has_driver(facts, name) for name in load("linux")["drivers"])
+
+    def test_an_older_name_will_do(self) -> None:
+        kernel = replace(KERNEL, modules=frozenset({"xennet"}), builtin=frozenset({"xenblk"}))
+        found = capabilities(replace(LINUX, default_kernel=kernel))
+        assert (found.xen_net, found.xen_blk) == (True, True)

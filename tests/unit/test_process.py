@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import Any, Self
+
+import pytest
+
+from converter import process
+from converter.errors import ConversionError, HostError
+
+
+class Child:
+    """A process as `run` sees it."""
+
+    def __init__(self, returncode: int = 0, error: BaseException | None = None) -> None:
+        self.returncode = returncode
+        self.error = error
+        self.killed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.killed or self.error is None
+
+    def communicate(self, data: bytes, timeout: float | None) -> tuple[bytes, bytes]:
+        assert (data, timeout) in {(b"in", None), (b"in", 2.5)}
+        if self.error:
+            raise self.error
+        return b"out", b"err\n"
+
+    def kill(self) -> None:
+        self.killed = True
+
+
+def run(monkeypatch: pytest.MonkeyPatch, child: Child, **options: Any) -> process.Completed:
+    monkeypatch.setattr(process, "start", lambda *_, **__: child)
+    return process.run(["tool", "-x"], stdin=b"in", **options)
+
+
+def test_both_outputs_and_the_status_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = run(monkeypatch, Child(3), check=False)
+    assert done == process.Completed(3, b"out", b"err\n")
+    assert done.reason == "err"
+
+
+def test_a_failure_quotes_the_tool(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConversionError, match="tool failed: err") as caught:
+        run(monkeypatch, Child(1))
+    assert caught.value.code == "tool-failed"
+
+
+def test_nothing_runs_on_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    child = Child(error=subprocess.TimeoutExpired("tool", 2.5))
+    with pytest.raises(ConversionError, match=r"within 2\.5 s") as caught:
+        run(monkeypatch, child, timeout=2.5)
+    assert caught.value.code == "tool-timeout"
+    assert child.killed
+
+
+def test_nothing_runs_on_after_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
+    child = Child(error=KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        run(monkeypatch, child)
+    assert child.killed
+
+
+@pytest.mark.parametrize(
+    ("done", "reason"),
+    [
+        (process.Completed(1, b"said", b" \n"), "said"),
+        (process.Completed(7, b"", b""), "exit status 7"),
+        (process.Completed(1, b"", b"\xff" + b"x" * 5000 + b"end"), "x" * 1997 + "end"),
+    ],
+)
+def test_reasons(done: process.Completed, reason: str) -> None:
+    assert done.reason == reason
+
+
+def test_a_missing_tool_is_a_lack_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", {"setpriv": "/bin/setpriv"}.get)
+    with pytest.raises(HostError, match="qemu-img is not installed") as caught:
+        process.start(["qemu-img"])
+    assert "doctor" in caught.value.hint
+
+
+def test_children_end_with_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **_: started.append(command))
+    process.start(["qemu-img", "info"])
+    assert started == [
+        ["/bin/setpriv", "--pdeathsig", "KILL", "--", "/bin/qemu-img", "info"],
+    ]
+
+
+def test_a_tool_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(subprocess, "Popen", fail)
+    with pytest.raises(HostError, match="Cannot allocate"):
+        process.start(["qemu-img"])
