@@ -92,6 +92,8 @@ class Request:
     policy: Policy = Policy.OPEN
     boot_mode: BootMode | None = None
     log: Path | None = None
+    table: TableType | None = None
+    generalize: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +276,11 @@ class NetworkStack:
 
 @dataclass(frozen=True, slots=True)
 class LinuxFacts:
-    """What a Linux guest was found to be."""
+    """What a Linux guest was found to be.
+
+    `distribution` and `version` are those of os-release(5). `point_release` is the exact version
+    where the distribution counts it as the same version with its updates in (Debian 12.7 is 12).
+    """
 
     distribution: str
     version: str
@@ -291,11 +297,16 @@ class LinuxFacts:
     networks: tuple[NetworkStack, ...]
     agents: tuple[str, ...]
     guest_tools: tuple[str, ...]
+    point_release: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything inspection found out; nothing in it depends on what will be done."""
+    """Everything inspection found out; nothing in it depends on what will be done.
+
+    `esps` are the EFI system partitions and where each is mounted while the guest is worked on; the
+    guest itself may mount them elsewhere, or not at all.
+    """
 
     disks: tuple[Disk, ...]
     filesystems: tuple[Filesystem, ...]
@@ -303,6 +314,7 @@ class Facts:
     mounts: tuple[Mount, ...]
     boot_modes: frozenset[BootMode]
     os: LinuxFacts
+    esps: tuple[Mount, ...] = ()
 
     def filesystem(self, device: str) -> Filesystem | None:
         """Give what was found on `device` (an appliance name), if anything was."""
@@ -361,6 +373,7 @@ class MakeDirectory:
     reason: str
     path: str
     mode: int = 0o755
+    attributes: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,9 +412,43 @@ class MakeLink:
     path: str
     target: str
     before: str | None = None
+    attributes: tuple[tuple[str, bytes], ...] = ()
 
 
-Change = WriteFile | AppendFile | RemoveFile | MakeLink | MakeDirectory
+@dataclass(frozen=True, slots=True)
+class CopyFile:
+    """Make `path` the same as the regular file `source` is, byte for byte.
+
+    For programs: a plan names what is copied instead of holding it. `digest` is that of the source.
+    """
+
+    code: str
+    reason: str
+    path: str
+    source: str
+    digest: str
+    before: str | None = None
+    backup: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertTable:
+    """Give the disk `path` (an appliance name) another partition table, its data staying in place.
+
+    `pieces` are the bytes to be written, by offset; `before` is the digest of what is there now, in
+    the order of the pieces.
+    """
+
+    code: str
+    reason: str
+    path: str
+    table: TableType
+    pieces: tuple[tuple[int, bytes], ...]
+    before: str
+
+
+FileChange = WriteFile | AppendFile | RemoveFile | MakeLink | MakeDirectory | CopyFile
+Change = FileChange | ConvertTable
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,14 @@ class GuestContract:
         assert label in guest.attributes("/etc/plain")
         assert label in guest.attributes("/etc/copy")
 
+    @pytest.mark.parametrize("path", ["/etc/deep", "/etc/relative", "/etc/plain"])
+    def test_attributes_are_set_on_the_name_itself(self, guest: Guest, path: str) -> None:
+        label = ("security.selinux", b"system_u:object_r:boot_t:s0\0")
+        guest.set_attributes(path, [label])
+        assert label in guest.attributes(path)
+        assert label not in guest.attributes("/etc/empty")
+        assert (label in guest.attributes("/etc/plain")) is (path == "/etc/plain")
+
     def test_append(self, guest: Guest) -> None:
         guest.append("/etc/plain", b"more")
         assert guest.read("/etc/plain") == b"plain\nmore"
@@ -160,3 +168,8 @@ class GuestContract:
         guest.copy("/etc/plain", "/etc/.plain.orig")
         assert guest.lstat("/etc/.plain.orig") == guest.lstat("/etc/plain")
         assert guest.read("/etc/.plain.orig") == b"plain\n"
+
+    def test_copy_over_a_file(self, guest: Guest) -> None:
+        guest.copy("/etc/plain", "/etc/empty")
+        assert guest.read("/etc/empty") == b"plain\n"
+        assert guest.read("/etc/plain") == b"plain\n"

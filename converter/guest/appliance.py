@@ -257,10 +257,7 @@ class Appliance:
             self._upload(data, path, offset=None)
             self._handle.chown(uid, gid, path)
             self._handle.chmod(mode, path)
-            for name, value in attributes:
-                # The binding takes text; its terminating NUL is sent when the length counts it.
-                text = value.removesuffix(b"\0").decode()
-                self._handle.lsetxattr(name, text, len(value), path)
+        self.set_attributes(path, attributes)
 
     def append(self, path: str, data: bytes) -> None:
         """See `Guest`."""
@@ -292,6 +289,14 @@ class Appliance:
             if there is not None:
                 self._handle.rm(path)
             self._handle.ln_s(target, path)
+
+    def set_attributes(self, path: str, attributes: Iterable[tuple[str, bytes]]) -> None:
+        """See `Guest`."""
+        with _translated(path):
+            for name, value in attributes:
+                # The binding takes text; its terminating NUL is sent when the length counts it.
+                text = value.removesuffix(b"\0").decode()
+                self._handle.lsetxattr(name, text, len(value), path)
 
     def mkdir(self, path: str, *, mode: int = 0o755) -> None:
         """See `Guest`."""

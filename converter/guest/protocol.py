@@ -81,6 +81,9 @@ class Guest(ReadableGuest, Protocol):
     def symlink(self, target: str, path: str) -> None:
         """Make `path` a symlink to `target`, replacing a file or link there."""
 
+    def set_attributes(self, path: str, attributes: Iterable[tuple[str, bytes]]) -> None:
+        """Give `path` itself (not followed) extended attributes; it keeps its others."""
+
     def mkdir(self, path: str, *, mode: int = 0o755) -> None:
         """Make the directory `path` and its missing parents, owned by root; fine if there."""
 

@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from converter.errors import GuestError
+from converter.guest.labels import LABEL, Labels
 from converter.guest.paths import resolve
 from converter.guest.protocol import TEXT_LIMIT, Code, ReadableGuest
 from converter.model import (
     AppendFile,
+    CopyFile,
     FileKind,
     MakeDirectory,
     MakeLink,
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from converter.model import Change, Finding
 
 BACKUP_SUFFIX: Final = ".converter-orig"
+# Boot loaders are copied, which have a few MiB.
+COPY_LIMIT: Final = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,13 @@ class RecordingGuest:
         self._changes: list[Change] = []
         self._diffs: list[str] = []
         self._findings: list[Finding] = []
+        self._labels = Labels(below)
+        self._unlabelled: list[str] = []
+
+    @property
+    def unlabelled(self) -> tuple[str, ...]:
+        """New paths of the plan for which no SELinux label was found."""
+        return tuple(self._unlabelled)
 
     @property
     def plan(self) -> Plan:
@@ -167,7 +178,7 @@ class RecordingGuest:
             gid=stat.gid,
             before=None if old is None else _digest(old),
             backup=None if old is None else self._backup(place),
-            attributes=() if there else self._label(place),
+            attributes=() if there else self._label(place, FileKind.FILE),
         )
         self._record(change, _text_diff(place, old or b"", data))
         self._written[place] = _Written(stat, data)
@@ -184,6 +195,25 @@ class RecordingGuest:
         backup = self._backup(place)
         change = AppendFile(code, reason, place, data, stat.size, before, backup)
         self._record(change, f"{place}: {len(data)} bytes added at {stat.size}\n")
+
+    def copy(self, source: str, path: str, *, code: str, reason: str) -> None:
+        """Plan that `path` is, byte for byte, the file that `source` leads to; for programs.
+
+        The source must not be written by the plan itself.
+        """
+        origin, place = resolve(self, source), resolve(self, path)
+        there = self.lstat(place)
+        digest = self._below.digest(origin)
+        before = None if there is None else self.digest(place)
+        if origin in self._written or before == digest:
+            return
+        if there is None:
+            self._make_parents(place, code=code, reason=reason)
+        backup = None if before is None else self._backup(place)
+        change = CopyFile(code, reason, place, origin, digest, before, backup)
+        data = self._below.read(origin, limit=COPY_LIMIT)
+        self._record(change, f"{place}: copied from {origin} ({len(data)} bytes)\n")
+        self._written[place] = _Written(Stat(FileKind.FILE, 0o644, 0, 0, len(data)), data)
 
     def remove(self, path: str, *, code: str, reason: str) -> None:
         """Plan that the file or symlink `path` itself is gone; its content is kept."""
@@ -210,9 +240,12 @@ class RecordingGuest:
         before = self.readlink(place) if stat is not None else None
         if before == target:
             return
+        self._make_parents(place, code=code, reason=reason)
         removed = f"-{place} -> {before}\n" if before is not None else ""
+        label = self._label(place, FileKind.SYMLINK)
         self._record(
-            MakeLink(code, reason, place, target, before), f"{removed}+{place} -> {target}\n"
+            MakeLink(code, reason, place, target, before, label),
+            f"{removed}+{place} -> {target}\n",
         )
         link = Stat(FileKind.SYMLINK, 0o777, 0, 0, len(target))
         self._written[place] = _Written(link, target=target)
@@ -223,16 +256,23 @@ class RecordingGuest:
         if not directory or self.lstat(directory) is not None:
             return
         self._make_parents(directory, code=code, reason=reason)
-        self._record(MakeDirectory(code, reason, directory), f"+{directory}/\n")
+        label = self._label(directory, FileKind.DIRECTORY)
+        self._record(MakeDirectory(code, reason, directory, attributes=label), f"+{directory}/\n")
         self._written[directory] = _Written(Stat(FileKind.DIRECTORY, 0o755, 0, 0, 0))
 
-    def _label(self, place: str) -> tuple[tuple[str, bytes], ...]:
-        """Give a new file the SELinux label of its directory, as the kernel would by default."""
+    def _label(self, place: str, kind: FileKind) -> tuple[tuple[str, bytes], ...]:
+        """Give the SELinux label of a new name: the policy's, else that of its directory.
+
+        Where the directory has none, the filesystem may have no labels; none is given then.
+        """
         directory = place.rpartition("/")[0] or "/"
-        if directory in self._written or self._below.lstat(directory) is None:
+        while directory in self._written:
+            directory = directory.rpartition("/")[0] or "/"
+        around = dict(self._below.attributes(directory)).get(LABEL)
+        if around is None:
+            self._unlabelled.append(place)
             return ()
-        found = self._below.attributes(directory)
-        return tuple(item for item in found if item[0] == "security.selinux")
+        return ((LABEL, self._labels.find(place, kind) or around),)
 
     def _record(self, change: Change, diff: str) -> None:
         self._places.clear()

@@ -10,17 +10,26 @@ from typing import TYPE_CHECKING
 
 from converter.errors import GuestError
 from converter.guest.protocol import Code
-from converter.model import AppendFile, FileKind, MakeDirectory, MakeLink, RemoveFile, WriteFile
+from converter.model import (
+    AppendFile,
+    ConvertTable,
+    CopyFile,
+    FileKind,
+    MakeDirectory,
+    MakeLink,
+    RemoveFile,
+    WriteFile,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from converter.guest.protocol import Guest
-    from converter.model import Change, Plan
+    from converter.model import Change, FileChange, Plan
 
 
 def replay(plan: Plan, guest: Guest, *, progress: Callable[[float], None]) -> None:
-    """Do every change of `plan` to `guest`, in order.
+    """Do every change of `plan` to the files of `guest`, in order; the disks are left alone.
 
     Raises `GuestError` ``plan-outdated`` when a file is not what it was when the plan was made.
     """
@@ -30,6 +39,8 @@ def replay(plan: Plan, guest: Guest, *, progress: Callable[[float], None]) -> No
 
 
 def _apply(change: Change, guest: Guest) -> None:
+    if isinstance(change, ConvertTable):
+        return  # done by `disk.conversion`, when nothing is mounted
     _check(change, guest)
     match change:
         case WriteFile():
@@ -50,20 +61,29 @@ def _apply(change: Change, guest: Guest) -> None:
             guest.remove(change.path)
         case MakeLink():
             guest.symlink(change.target, change.path)
+            guest.set_attributes(change.path, change.attributes)
         case MakeDirectory():
             guest.mkdir(change.path, mode=change.mode)
+            guest.set_attributes(change.path, change.attributes)
+        case CopyFile():
+            _expect(change.source, _identity(guest, change.source), change.digest)
+            _keep(guest, change.path, change.backup)
+            guest.copy(change.source, change.path)
 
 
-def _check(change: Change, guest: Guest) -> None:
+def _check(change: FileChange, guest: Guest) -> None:
     """Refuse a change whose path does not hold what the plan saw there."""
     expected = None if isinstance(change, MakeDirectory) else change.before
     if isinstance(change, MakeLink) and expected is not None:
         expected = f"-> {expected}"
-    found = _identity(guest, change.path)
+    _expect(change.path, _identity(guest, change.path), expected)
+
+
+def _expect(path: str, found: str | None, expected: str | None) -> None:
     if found != expected:
         raise GuestError(
             "plan-outdated",
-            f"{change.path}: changed since the plan was made"
+            f"{path}: changed since the plan was made"
             f" (found {found or 'nothing'}, expected {expected or 'nothing'})",
             hint="the disk was written meanwhile; start again",
         )

@@ -9,7 +9,7 @@ from converter.guest import paths
 from converter.guest.memory import MemoryGuest, Node
 from converter.guest.recording import RecordingGuest
 from converter.guest.replay import replay
-from converter.model import AppendFile, FileKind, MakeLink, RemoveFile, WriteFile
+from converter.model import AppendFile, CopyFile, FileKind, MakeLink, RemoveFile, WriteFile
 
 
 class Why(TypedDict):
@@ -185,3 +185,57 @@ def test_the_diff_reads_like_diff_u() -> None:
     assert recording.plan.diffs == (
         "--- a/etc/fstab\n+++ b/etc/fstab\n@@ -1 +1 @@\n-/dev/sda1 / ext4\n+UUID=1 / ext4\n",
     )
+
+
+def test_a_copy_names_what_is_copied_instead_of_holding_it() -> None:
+    below = MemoryGuest({"/efi/grubx64.efi": b"MZ program", "/efi/old.efi": b"MZ old"})
+    recording = RecordingGuest(below)
+    recording.copy("/efi/grubx64.efi", "/efi/BOOT/BOOTX64.EFI", **WHY)
+    recording.copy("/efi/grubx64.efi", "/efi/old.efi", **WHY)
+    assert recording.read("/efi/BOOT/BOOTX64.EFI") == b"MZ program"
+    _, new, replaced = recording.plan.changes
+    assert isinstance(new, CopyFile)
+    assert isinstance(replaced, CopyFile)
+    assert (new.source, new.digest, new.before, new.backup) == (
+        "/efi/grubx64.efi",
+        below.digest("/efi/grubx64.efi"),
+        None,
+        None,
+    )
+    replay(recording.plan, below, progress=no_progress)
+    assert below.read("/efi/BOOT/BOOTX64.EFI") == b"MZ program"
+    assert below.read("/efi/old.efi") == b"MZ program"
+    assert replaced.backup is not None
+    assert below.read(replaced.backup) == b"MZ old"
+
+
+def test_a_copy_of_what_is_there_is_no_change() -> None:
+    recording = RecordingGuest(MemoryGuest({"/efi/a": b"MZ", "/efi/b": b"MZ"}))
+    recording.copy("/efi/a", "/efi/b", **WHY)
+    assert recording.plan.changes == ()
+
+
+def test_replay_refuses_a_copy_whose_source_changed() -> None:
+    below = MemoryGuest({"/efi/a": b"MZ"})
+    recording = RecordingGuest(below)
+    recording.copy("/efi/a", "/efi/b", **WHY)
+    below.write("/efi/a", b"MZ other", mode=0o644, uid=0, gid=0)
+    with pytest.raises(GuestError, match="changed since the plan"):
+        replay(recording.plan, below, progress=no_progress)
+
+
+def test_links_and_directories_get_labels_too() -> None:
+    below = MemoryGuest({"/etc": Node(FileKind.DIRECTORY, attributes=LABEL)})
+    recording = RecordingGuest(below)
+    recording.symlink("/dev/null", "/etc/systemd/system/x.service", **WHY)
+    replay(recording.plan, below, progress=no_progress)
+    for path in ("/etc/systemd", "/etc/systemd/system", "/etc/systemd/system/x.service"):
+        assert below.attributes(path) == tuple(LABEL.items())
+    assert recording.unlabelled == ()
+
+
+def test_what_has_no_label_is_told() -> None:
+    recording = RecordingGuest(guest())
+    recording.write("/etc/new", b"1", **WHY)
+    recording.write("/etc/fstab", b"replaced", **WHY)
+    assert recording.unlabelled == ("/etc/new",)
