@@ -136,12 +136,13 @@ def test_every_container_gives_the_same_guest(
     assert read_tree(tmp_path / "result.raw", 1, tmp_path) == tree
 
 
+@pytest.fixture(scope="module")
+def ova() -> Path:
+    return export(image(GUEST), "ova")
+
+
 class TestAStoppedConversion:
     """Nothing under a final name, no process, and nothing in the way of the next run."""
-
-    @pytest.fixture(scope="class")
-    def ova(self) -> Path:
-        return export(image(GUEST), "ova")
 
     @pytest.mark.xdist_group("stopped")
     def test_killed_at_any_moment(self, ova: Path, tmp_path: Path) -> None:
