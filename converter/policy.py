@@ -121,15 +121,17 @@ def _boot_modes(facts: Facts, wanted: BootMode | None) -> Iterator[Finding]:
         yield Finding(
             Severity.ERROR,
             "no-bootable-partition",
-            "the boot disk has neither boot code in its first sector nor EFI programs on an EFI"
-            " system partition",
+            "the boot disk has neither boot code in its first sector that leads to a boot loader,"
+            " nor is there one on an EFI system partition",
             "give the boot disk first; reinstall GRUB in the machine (grub-install), export again",
             "Client.Unsupported: No bootable partition found",
         )
     elif wanted is not None and wanted not in possible:
         missing = {
-            BootMode.UEFI: "there is no EFI program on an EFI system partition in /etc/fstab",
-            BootMode.LEGACY_BIOS: "the first sector of the boot disk holds no boot code",
+            BootMode.UEFI: "there is no boot loader of its architecture on an EFI system partition"
+            " that finds all it needs",
+            BootMode.LEGACY_BIOS: "the first sector of the boot disk holds no boot code that"
+            " leads to a boot loader",
         }[wanted]
         yield Finding(
             Severity.ERROR,

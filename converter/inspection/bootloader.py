@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING, Final
 
 from converter.formats import FormatError, grubenv, grubscript
 from converter.guest import paths
-from converter.model import BootEntry, Bootloader, BootMode, Finding, Severity, TableType
+from converter.inspection.efi import boot_modes
+from converter.model import BootEntry, Bootloader, Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from converter.guest.protocol import ReadableGuest
     from converter.inspection.storage import Storage
-    from converter.model import Mount
+    from converter.model import BootMode, Mount
 
 _GRUB2_CONFIGS: Final = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg")
-# EFI system partition (UEFI Specification 2.10, 5.3.3) and its MBR type.
-_ESP_TYPES: Final = frozenset({"c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "ef"})
 _OTHERS: Final = {
     "grub-legacy": ("/boot/grub/menu.lst", "/boot/grub/grub.conf"),
     "systemd-boot": ("/boot/loader/loader.conf", "/efi/loader/loader.conf"),
@@ -60,23 +59,6 @@ def _unsupported(kind: str, path: str) -> Finding:
         f"the guest starts with {kind} ({path}), which cannot be converted",
         "install GRUB 2 in the machine (grub-install, update-grub) and export it again",
     )
-
-
-def boot_modes(
-    guest: ReadableGuest, storage: Storage, mounts: Sequence[Mount]
-) -> frozenset[BootMode]:
-    """Tell which firmware the guest can start from, by what is on its first disk."""
-    modes = set()
-    first = storage.disks[0]
-    if first.boot_code and first.table is not TableType.NONE:
-        modes.add(BootMode.LEGACY_BIOS)
-    esps = {device for device, part in storage.partitions() if part.type.lower() in _ESP_TYPES}
-    if any(
-        mount.device in esps and paths.glob(guest, f"{mount.path}/[Ee][Ff][Ii]/*/*.[Ee][Ff][Ii]")
-        for mount in mounts
-    ):
-        modes.add(BootMode.UEFI)
-    return frozenset(modes)
 
 
 def _inspect_grub2(

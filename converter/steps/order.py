@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from converter.guest.recording import RecordingGuest
-from converter.steps import drivers, fstab, grub2, guest_tools, network, resume
+from converter.steps import drivers, fstab, grub2, guest_tools, network, resume, uefi
 from converter.steps.step import Context
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ ORDER: Final = (
     # Reads initramfs-tools' configuration for what goes into the image: after `resume` wrote it.
     drivers.STEP,
     grub2.STEP,
+    uefi.STEP,
     network.STEP,
     guest_tools.STEP,
 )
