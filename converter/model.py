@@ -175,7 +175,11 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """A disk as the guest sees it. `device` is the appliance's name for it."""
+    """A disk as the guest sees it. `device` is the appliance's name for it.
+
+    `boot_code` tells whether a BIOS that starts the first sector comes to a boot loader; `loader`
+    is whose code is there (`disk.boot_code`).
+    """
 
     device: str
     size: int
@@ -183,6 +187,7 @@ class Disk:
     identifier: str
     boot_code: bool
     partitions: tuple[Partition, ...]
+    loader: str = ""
 
 
 @dataclass(frozen=True, slots=True)

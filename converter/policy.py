@@ -121,8 +121,8 @@ def _boot_modes(facts: Facts, wanted: BootMode | None) -> Iterator[Finding]:
         yield Finding(
             Severity.ERROR,
             "no-bootable-partition",
-            "the boot disk has neither boot code in its first sector that leads to a boot loader,"
-            " nor is there one on an EFI system partition",
+            "the first sector of the boot disk leads to no boot loader, and there is none on an"
+            " EFI system partition",
             "give the boot disk first; reinstall GRUB in the machine (grub-install), export again",
             "Client.Unsupported: No bootable partition found",
         )
@@ -139,6 +139,21 @@ def _boot_modes(facts: Facts, wanted: BootMode | None) -> Iterator[Finding]:
             f"the guest cannot boot by {wanted.value}: {missing}",
             f"leave --boot-mode out: {', '.join(sorted(possible))} is possible",
         )
+
+
+def _root_elsewhere(facts: Facts, _mode: BootMode | None) -> Iterator[Finding]:
+    """BOOT-7: firmware starts from the first disk, and the system is on another."""
+    first, *others = facts.disks
+    names = {mount.path: mount.device.rstrip("0123456789") for mount in facts.mounts}
+    for path in ("/", "/boot"):
+        if any(names.get(path) == disk.device for disk in others):
+            yield Finding(
+                Severity.WARNING,
+                "root-on-other-disk",
+                f"{path} is on the disk {names[path]}, the machine starts from {first.device}",
+                "start the result only with all its disks attached; a root volume alone is not"
+                " enough",
+            )
 
 
 def _default_kernel(facts: Facts, _mode: BootMode | None) -> Iterator[Finding]:
@@ -164,5 +179,6 @@ _SOURCE_RULES: Final[tuple[Callable[[Source, Policy], Iterator[Finding]], ...]] 
 _GUEST_RULES: Final[tuple[Callable[[Facts, BootMode | None], Iterator[Finding]], ...]] = (
     _architecture,
     _boot_modes,
+    _root_elsewhere,
     _default_kernel,
 )

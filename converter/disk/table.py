@@ -14,6 +14,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from converter.disk.boot_code import AREA, SIGNATURE, identify, is_filesystem, leads_to_loader
 from converter.formats import FormatError
 from converter.model import Disk, Partition, TableType
 
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
 
     Read = Callable[[int, int], bytes]
 
-BOOT_CODE: Final = 440
 _MBR_SIZE: Final = 512
-_SIGNATURE: Final = b"\x55\xaa"
 _ENTRIES: Final = 446
 _ENTRY: Final = struct.Struct("<B3xB3xII")
 _ACTIVE: Final = 0x80
@@ -34,15 +33,12 @@ _PROTECTIVE: Final = 0xEE
 _LOGICAL_LIMIT: Final = 255
 
 _GPT: Final = struct.Struct("<8sIIIIQQQQ16sQIII")
-_GPT_SIGNATURE: Final = b"EFI PART"
+_GPT_MAGIC: Final = b"EFI PART"
 _GPT_HEADER: Final = 92
 # UEFI 5.3.1 reserves 16 KiB for entries; partitioners that make more stay far below this.
 _GPT_TABLE_LIMIT: Final = 1 << 20
 _GPT_ENTRY: Final = struct.Struct("<16s16sQQQ72s")
 _LEGACY_BOOTABLE: Final = 1 << 2
-
-# What starts a filesystem's boot sector. Such a sector, too, ends in 55 AA.
-_FILESYSTEMS: Final = ((3, b"NTFS    "), (3, b"EXFAT   "), (54, b"FAT1"), (82, b"FAT32"))
 
 
 def read_table(read: Read, *, device: str, size: int, sector_size: int = 512) -> Disk:
@@ -119,13 +115,13 @@ class _Reader:
 
     def disk(self) -> Disk:
         mbr = self.read(0, _MBR_SIZE)
-        signed = mbr[510:] == _SIGNATURE
+        signed = mbr[510:] == SIGNATURE
         entries = _parse_entries(mbr) if signed else ()
         if any(entry.type == _PROTECTIVE for entry in entries):
             return self._gpt(mbr)
         if not self._is_table(entries, mbr):
             return self._made(TableType.NONE, "", mbr, ())
-        signature = int.from_bytes(mbr[BOOT_CODE : BOOT_CODE + 4], "little")
+        signature = int.from_bytes(mbr[AREA : AREA + 4], "little")
         partitions = tuple(self._mbr_partitions(entries, signature))
         self._check(partitions)
         return self._made(TableType.MBR, f"{signature:08x}", mbr, partitions)
@@ -141,19 +137,19 @@ class _Reader:
         if not used or any(entry.flags not in (0, _ACTIVE) for entry in entries):
             return False
         inside = all(entry.start and entry.start + entry.length <= self.sectors for entry in used)
-        return inside or not _is_filesystem(mbr)
+        return inside or not is_filesystem(mbr)
 
     def _made(
         self, table: TableType, identifier: str, mbr: bytes, partitions: tuple[Partition, ...]
     ) -> Disk:
-        boot_code = mbr[510:] == _SIGNATURE and not _is_filesystem(mbr) and any(mbr[:BOOT_CODE])
         return Disk(
             device=self.device,
             size=self.size,
             table=table,
             identifier=identifier,
-            boot_code=boot_code,
+            boot_code=leads_to_loader(self.read, mbr, size=self.size, partitions=partitions),
             partitions=partitions,
+            loader=identify(mbr),
         )
 
     def _fail(self, why: str) -> FormatError:
@@ -202,7 +198,7 @@ class _Reader:
                 raise self._fail(f"its chain of logical partitions does not end (sector {at})")
             seen.add(at)
             record = self.read(at * self.sector, _MBR_SIZE)
-            if record[510:] != _SIGNATURE:
+            if record[510:] != SIGNATURE:
                 return  # an extended partition that was never used
             entries = [e for e in _parse_entries(record)[:2] if e.type and e.length]
             yield at, entries
@@ -238,7 +234,7 @@ class _Reader:
         raw = self.read(sector * self.sector, self.sector)
         (signature, _, length, crc, _, own, _, first, last, guid, table, count, entry_size,
          table_crc) = _GPT.unpack_from(raw)  # fmt: skip
-        if signature != _GPT_SIGNATURE:
+        if signature != _GPT_MAGIC:
             raise self._fail(f"sector {sector} does not start with EFI PART")
         if not _GPT_HEADER <= length <= self.sector:
             raise self._fail(f"a GPT header of {length} bytes")
@@ -305,8 +301,3 @@ class _Reader:
 
 def _holds_others(partition: Partition) -> bool:
     return len(partition.type) == 2 and int(partition.type, 16) in _EXTENDED
-
-
-def _is_filesystem(sector: bytes) -> bool:
-    """Tell whether a boot sector is a filesystem's, whose code lies where entries would be."""
-    return any(sector[at : at + len(mark)] == mark for at, mark in _FILESYSTEMS)

@@ -12,6 +12,7 @@ from converter.model import (
     DiskFormat,
     Facts,
     Initramfs,
+    Mount,
     Policy,
     Severity,
     Source,
@@ -95,6 +96,25 @@ def test_boot_modes(
     possible: frozenset[BootMode], wanted: BootMode | None, chosen: BootMode
 ) -> None:
     assert choose_boot_mode(replace(FACTS, boot_modes=possible), wanted) is chosen
+
+
+@pytest.mark.parametrize(
+    ("root", "boot", "expected"),
+    [
+        ("/dev/sda1", "", []),
+        ("/dev/vg/root", "", []),
+        ("/dev/sdb1", "", ["root-on-other-disk"]),
+        ("/dev/sdb", "/dev/sda1", ["root-on-other-disk"]),
+        ("/dev/sdb2", "/dev/sdb1", ["root-on-other-disk", "root-on-other-disk"]),
+    ],
+)
+def test_a_root_on_another_disk_is_told(root: str, boot: str, expected: list[str]) -> None:
+    second = replace(FACTS.disks[0], device="/dev/sdb")
+    mounts = [Mount("/", root, "ext4"), *([Mount("/boot", boot, "ext4")] if boot else [])]
+    facts = replace(FACTS, disks=(*FACTS.disks, second), mounts=tuple(mounts))
+    findings = judge_guest(facts, None)
+    assert [item.code for item in findings if item.code == "root-on-other-disk"] == expected
+    assert not is_refused(findings)
 
 
 def test_only_errors_refuse() -> None:

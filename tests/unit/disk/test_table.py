@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from converter.disk.table import read_table
 from converter.formats import FormatError
 from converter.model import Disk, TableType
+from tests.unit.disk.test_boot_code import core_image, grub2
 
 SIZE = 8 << 20
 LINUX = uuid.UUID("0fc63daf-8483-4772-8e79-3d69d8477de4")
@@ -48,6 +49,12 @@ class Image:
             return bytes(self.data[offset : offset + length])
 
         return read_table(read, device="/dev/sda", size=self.size, sector_size=sector_size)
+
+
+def put_grub(image: Image, sector: int) -> None:
+    """Put GRUB 2's first stage into the first sector, and what it goes on with."""
+    image.put(0, grub2(sector)[:440])
+    image.put(sector * 512, core_image())
 
 
 Part = tuple[uuid.UUID, uuid.UUID, int, int, int, str]
@@ -93,7 +100,7 @@ def test_an_empty_disk_has_no_table() -> None:
 
 def test_mbr_with_primaries() -> None:
     image = Image()
-    image.put(0, b"\xeb\x63\x90")
+    put_grub(image, 1)
     image.put(440, bytes.fromhex("efbeadde"))
     image.record(0, (0x80, 0x83, 2048, 2048), (0, 0, 0, 0), (0, 0x82, 4096, 1024))
     disk = image.read()
@@ -217,8 +224,8 @@ def test_both_copies_damaged() -> None:
 
 def test_a_hybrid_mbr_is_a_gpt_and_may_have_boot_code() -> None:
     image = gpt_image(ONE, TWO)
+    put_grub(image, 40)
     image.record(0, (0, 0xEE, 1, 2047), (0x80, 0x83, 4096, 4096))
-    image.put(0, b"\xeb\x63\x90")
     disk = image.read()
     assert disk.table is TableType.GPT
     assert disk.boot_code
