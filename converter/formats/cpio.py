@@ -240,11 +240,15 @@ _MODES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something to write: `data` is a file's content or a link's target."""
+    """Something to write: `data` is a file's content or a link's target.
+
+    `permissions` are the lower 12 bits of its mode; None for what is usual for its kind.
+    """
 
     path: str
     kind: Kind = Kind.FILE
     data: bytes = b""
+    permissions: int | None = None
 
 
 def write(items: Iterable[Item]) -> bytes:
@@ -260,7 +264,10 @@ def write(items: Iterable[Item]) -> bytes:
 
 def _entry(inode: int, item: Item) -> bytes:
     nlink = 2 if item.kind is Kind.DIRECTORY else 1
-    return _raw(inode, mode=_MODES[item.kind], nlink=nlink, name=item.path, data=item.data)
+    mode = _MODES[item.kind]
+    if item.permissions is not None:
+        mode = stat.S_IFMT(mode) | stat.S_IMODE(item.permissions)
+    return _raw(inode, mode=mode, nlink=nlink, name=item.path, data=item.data)
 
 
 def _raw(inode: int, *, mode: int, nlink: int, name: str, data: bytes) -> bytes:

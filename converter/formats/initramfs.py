@@ -50,7 +50,12 @@ _STEP: Final = 1 << 20
 _TEXT_LIMIT: Final = 1 << 20
 _INDEX_LIMIT: Final = 16 << 20
 _INDEX: Final = re.compile(r"(?:usr/)?lib/modules/[^/]+/modules\.[a-z.]+")
-_TEXT: Final = re.compile(r"conf/.+|config|buildconfig|etc/.+|VERSION")
+# What is read in images, and what a conversion may have to change in them.
+_TEXT: Final = re.compile(
+    r"init|conf/.+|config|config/.+|buildconfig|VERSION|cryptroot/crypttab"
+    r"|etc/(?:cmdline|fstab|fstab\.sys|crypttab)|etc/(?:cmdline\.d|modprobe\.d|modules-load\.d)/.+"
+    r"|(?:usr/|var/)?lib/dracut/hooks/.+|(?:usr/)?lib/modprobe\.d/.+"
+)
 
 # What only the early stages of the kernel read: microcode, ACPI tables (and dracut's marker).
 _EARLY: Final = re.compile(r"kernel/.+|early_cpio")
@@ -60,8 +65,27 @@ _GENERATORS: Final = (
     ("initramfs-tools", ("conf/initramfs.conf", "conf/arch.conf")),
     ("dracut", ("usr/lib/dracut", "lib/dracut", "usr/lib/dracut-lib.sh", "lib/dracut-lib.sh")),
     ("mkinitcpio", ("buildconfig", "init_functions", "hooks")),
-    ("mkinitrd", ("run_all.sh", "mkinitrd.config", "bin/nash", "sbin/nash")),
+    ("mkinitrd", ("run_all.sh", "mkinitrd.config")),
+    ("nash", ("bin/nash", "sbin/nash", "usr/bin/nash")),
 )
+
+# The programs that load modules by the aliases of the devices they see: udev in the places it has
+# had, and what Alpine Linux has instead.
+_UDEV: Final = (
+    "usr/lib/systemd/systemd-udevd",
+    "lib/systemd/systemd-udevd",
+    "usr/bin/udevadm",
+    "bin/udevadm",
+    "usr/lib/udev/udevd",
+    "lib/udev/udevd",
+    "sbin/udevd",
+    "usr/bin/udevd",
+    "sbin/nlplug-findfs",
+    "usr/sbin/nlplug-findfs",
+)
+# Where dracut's module `squash` (squash-squashfs, squash-erofs) keeps all other files.
+_INNER: Final = re.compile(r"(?:squash/)?(?:squash|squashfs|erofs)-root\.img")
+_FLAT_MODULE: Final = re.compile(r"lib/[^/]+\.ko")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +160,33 @@ class Image:
         prefix = f"{directory}/"
         return (path[len(prefix) :] for path in sorted(self.files) if path.startswith(prefix))
 
+    def flat_modules(self) -> dict[str, str]:
+        """Give the path of each module that lies in /lib itself, by its name.
+
+        So are they in the images that are made for one kernel and load them by insmod (nash).
+        """
+        return kmod.paths_by_name(
+            path
+            for path in sorted(self.files)
+            if _FLAT_MODULE.fullmatch(path) and self._is_file(path)
+        )
+
     def modules(self, release: str) -> frozenset[str]:
         """Give the normalised names of the modules for `release` whose files are in the image."""
-        return frozenset(self.module_files(release))
+        return frozenset(self.module_files(release)) | frozenset(self.flat_modules())
+
+    @property
+    def has_udev(self) -> bool:
+        """Tell whether something in the image loads modules by the aliases of devices."""
+        return any(self.resolve(path) is not None for path in _UDEV)
+
+    @property
+    def inner(self) -> str:
+        """Give the path of the image within that holds the files themselves; "" if there is none.
+
+        What such a file holds cannot be seen here, and hides what lies beside it.
+        """
+        return next((path for path in sorted(self.files) if _INNER.fullmatch(path)), "")
 
 
 def keep_indexes(path: str, size: int) -> bool:
@@ -261,6 +309,7 @@ def append(image: Image, archive: bytes) -> bytes:
     last = image.segments[-1]
     adjacent = last.offset + last.length == image.length
     if adjacent and last.compression in compression.JOINABLE:
-        return compression.compress(bytes(-last.size % 4) + archive, last.compression)
+        gap = -last.size % 4 if last.compression == "lz4" else 0
+        return compression.compress(bytes(gap) + archive, last.compression)
     gap = _MARGIN + -(image.length + _MARGIN) % _ALIGN
     return bytes(gap) + archive

@@ -4,7 +4,8 @@ The result is one archive for `initramfs.append`. In it are the missing modules 
 depend on, decompressed (so that nothing in the initramfs must know how), and module indexes that
 say what the initramfs' own say and, beyond that, what the added modules need. Everything else in
 the initramfs stays: nothing is loaded that was not, except through udev, which finds drivers by
-their aliases, and initramfs-tools' conf/modules, which lists modules to load always.
+their aliases, and through the list of modules to load that the initramfs' program reads
+(`initramfs_load`).
 
 All inputs come from the guest: paths in its indexes are checked before they are used.
 """
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from converter.formats import FormatError, compression, cpio, kmod, kmod_index
+from converter.formats import FormatError, compression, cpio, initramfs_load, kmod, kmod_index
 from converter.formats.initramfs_tree import join
 
 if TYPE_CHECKING:
@@ -68,12 +69,13 @@ def add_drivers(
     """Work out what `image` lacks to load the modules `wanted` (names) under the release's kernel.
 
     `extra` are further files (configuration, by path) that are to be in the archive.
-    Modules that are built into the kernel count as present. Raises `FormatError` when an index
-    has a path that leads elsewhere, or a module is not what its name says; `load` may raise what
-    it wants.
+    Modules that are built into the kernel count as present. Raises `FormatError` when a module
+    that is needed is said to be elsewhere than with the others, or is not what its name says, or
+    could not be found in the image; `load` may raise what it wants.
     """
     names = tuple(dict.fromkeys(kmod.normalise(name) for name in wanted))
-    return _Plan(image, modules, names).addition(extra)
+    plan = _FlatPlan if image.generator == "nash" else _Plan
+    return plan(image, modules, names).addition(extra)
 
 
 class _Plan:
@@ -88,22 +90,26 @@ class _Plan:
         self.names = kmod.paths_by_name(self.dep)
         self.aliases = kmod.parse_alias(modules.alias)
         self.softdeps = kmod.parse_softdep(modules.softdep)
-        self.present = image.module_files(modules.release)
+        self.present = self._present()
         self.builtin = {*kmod.parse_builtin(modules.builtin)}
         self.builtin |= {*kmod.parse_builtin(self._text("modules.builtin") or "")}
+
+    def _present(self) -> dict[str, str]:
+        return self.image.module_files(self.modules.release)
 
     def addition(self, extra: Mapping[str, bytes]) -> Addition:
         missing = self._missing()
         there = self.present.keys() | self.builtin | self.names.keys()
         unavailable = tuple(name for name in self.wanted if name not in there)
-        if not missing and not extra:
-            return Addition(None, (), unavailable)
         files = dict(self._module_files(missing))
         added = tuple(files)
+        files |= self._indexes(missing) if missing else {}
+        if missing or not self.image.has_udev:
+            loadable = self.present.keys() | self.names.keys()
+            names = [name for name in self.wanted if name in loadable]
+            extra = initramfs_load.load_always(self.image, names, added, changed=extra)
         files |= {_place(self.image, path): data for path, data in extra.items()}
-        files |= {f"{self.directory}/{n}": data for n, data in self._indexes(missing).items()}
-        files |= self._configuration()
-        return Addition(_archive(self.image, files), added, unavailable)
+        return Addition(_archive(self.image, files) if files else None, added, unavailable)
 
     def _text(self, name: str) -> str | None:
         data = self.image.read(f"{self.directory}/{name}")
@@ -113,7 +119,12 @@ class _Plan:
         """Give the paths in the root of what must be added, in an order that loads."""
         paths = kmod.closure(self.dep, self.wanted, softdeps=self.softdeps, aliases=self.aliases)
         there = self.present.keys() | self.builtin
-        return tuple(path for path in paths if kmod.module_name(path) not in there)
+        missing = tuple(path for path in paths if kmod.module_name(path) not in there)
+        if missing and self.image.inner:
+            raise FormatError(f"its files are in another image inside of it, {self.image.inner}")
+        for path in missing:
+            _check(path, self.modules.release)
+        return missing
 
     def _module_files(self, missing: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         total = 0
@@ -124,12 +135,16 @@ class _Plan:
             total += len(data)
             if total > _TOTAL_LIMIT:
                 raise FormatError(f"the missing modules hold more than {_TOTAL_LIMIT} bytes")
-            yield _place(self.image, f"{self.directory}/{kmod.plain_path(path)}"), data
+            yield self._place(path), data
+
+    def _place(self, path: str) -> str:
+        """Give where a module goes, from its path in the root."""
+        return _place(self.image, f"{self.directory}/{kmod.plain_path(path)}")
 
     # --- the indexes ------------------------------------------------------------------------------
 
     def _indexes(self, missing: Sequence[str]) -> dict[str, bytes]:
-        """Give the module indexes to write, by name."""
+        """Give the module indexes to write, by path."""
         paths = self.present | {kmod.module_name(path): kmod.plain_path(path) for path in missing}
         dep = self._merged_dep(paths)
         aliases = self._merged_aliases(paths)
@@ -138,7 +153,7 @@ class _Plan:
             "modules.dep": kmod.format_dep(dep),
             "modules.alias": kmod.format_alias(aliases),
         }
-        return (
+        files = (
             {name: text.encode("utf-8", "surrogateescape") for name, text in texts.items()}
             | {
                 "modules.dep.bin": kmod_index.write_dep(dep),
@@ -147,6 +162,7 @@ class _Plan:
             | self._softdep_index(paths)
             | self._builtin_indexes()
         )
+        return {f"{self.directory}/{name}": data for name, data in files.items()}
 
     def _merged_dep(self, paths: Mapping[str, str]) -> kmod.Dependencies:
         """Give modules.dep of the modules in `paths` (name → path), the image's own first."""
@@ -202,41 +218,37 @@ class _Plan:
             "modules.builtin.bin": kmod_index.write_builtin(kmod.parse_builtin(text)),
         }
 
-    def _configuration(self) -> dict[str, bytes]:
-        """Give initramfs-tools' list of modules to load, with the wanted ones in it."""
-        if self.image.generator != "initramfs-tools":
-            return {}
-        old = self.image.read("conf/modules") or b""
-        words = (line.split() for line in old.decode("utf-8", "replace").splitlines())
-        listed = {kmod.normalise(line[0]) for line in words if line}
-        loadable = self.present.keys() | self.names.keys()
-        new = [name for name in self.wanted if name in loadable and name not in listed]
-        gap = b"" if not old or old.endswith(b"\n") else b"\n"
-        return {
-            _place(self.image, "conf/modules"): old
-            + gap
-            + "".join(f"{name}\n" for name in new).encode()
-        }
+
+class _FlatPlan(_Plan):
+    """The plan for an image that is made for one kernel: modules in /lib, without indexes."""
+
+    def _present(self) -> dict[str, str]:
+        return self.image.flat_modules()
+
+    def _place(self, path: str) -> str:
+        return _place(self.image, f"lib/{kmod.plain_path(path).rpartition('/')[2]}")
+
+    def _indexes(self, missing: Sequence[str]) -> dict[str, bytes]:  # noqa: ARG002 - none
+        return {}
 
 
 def _relative(dependencies: kmod.Dependencies, release: str) -> kmod.Dependencies:
     """Give modules.dep with paths relative to the directory of the release.
 
-    module-init-tools before 3.4 wrote them absolute. Raises `FormatError` for a path that leads
-    out of the directory, or is not one of a module file.
+    module-init-tools before 3.4 wrote them absolute.
     """
+    base = f"/lib/modules/{release}/"
     return {
-        _checked(path, release): tuple(_checked(need, release) for need in needs)
+        path.removeprefix(base): tuple(need.removeprefix(base) for need in needs)
         for path, needs in dependencies.items()
     }
 
 
-def _checked(path: str, release: str) -> str:
-    relative = path.removeprefix(f"/lib/modules/{release}/")
-    parts = relative.split("/")
+def _check(path: str, release: str) -> None:
+    """Raise `FormatError` for a path that leads out of the directory, or is not a module's."""
+    parts = path.split("/")
     if any(part in ("", ".", "..") for part in parts) or not kmod.MODULE_FILE.fullmatch(parts[-1]):
         raise FormatError(f"modules.dep of {release}: {path!r} is not the path of a module in it")
-    return relative
 
 
 def _place(image: Image, path: str) -> str:
@@ -263,5 +275,11 @@ def _archive(image: Image, files: Mapping[str, bytes]) -> bytes:
         for path in sorted(directories)
         if path not in image.files
     ]
-    items += [cpio.Item(path, data=files[path]) for path in sorted(files)]
+    items += [_item(image, path, files[path]) for path in sorted(files)]
     return cpio.write(items)
+
+
+def _item(image: Image, path: str, data: bytes) -> cpio.Item:
+    """Give a file to write, with the permissions of the one that it replaces."""
+    old = image.files.get(path)
+    return cpio.Item(path, data=data, permissions=None if old is None else old.mode)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -20,6 +21,12 @@ Dependencies = dict[str, tuple[str, ...]]
 
 MODULE_FILE: Final = re.compile(r"[^/]+\.ko(?:\.gz|\.xz|\.zst)?")
 _SUFFIX: Final = re.compile(r"\.ko(?:\.gz|\.xz|\.zst)?$")
+_LITERAL: Final = re.compile(r"[^*?\[\]]*")
+
+# No name is that of more aliases, and no module has more soft dependencies: a hostile index would
+# cost hours otherwise.
+_PATTERN_LIMIT: Final = 1000
+_SOFTDEP_LIMIT: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +178,15 @@ def resolve(name: str, *, names: Iterable[str], aliases: Iterable[Alias]) -> tup
     if module in names:
         return (module,)
     wanted = normalise_alias(name) or name
-    found = (a.module for a in aliases if _matches(wanted, a.pattern))
+    likely = (alias for alias in aliases if _may_match(wanted, alias.pattern))
+    found = (a.module for a in islice(likely, _PATTERN_LIMIT) if _matches(wanted, a.pattern))
     return tuple(dict.fromkeys(found))
+
+
+def _may_match(name: str, pattern: str) -> bool:
+    """Tell, at little cost, whether a pattern's beginning is that of the name."""
+    literal = _LITERAL.match(pattern)
+    return literal is not None and name.startswith(normalise(literal[0]))
 
 
 def _matches(name: str, pattern: str) -> bool:
@@ -193,7 +207,7 @@ def closure(
     that no path is for are passed over: the caller knows which of them are built in.
     """
     by_name = paths_by_name(dependencies)
-    before = {soft.module: soft.pre for soft in softdeps}
+    before = {soft.module: soft.pre[:_SOFTDEP_LIMIT] for soft in softdeps}
 
     def needs(path: str) -> list[str]:
         soft = (

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from converter.errors import GuestError
 from converter.formats import FormatError
 from converter.formats import initramfs as codec
 from converter.guest import paths
+from converter.guest.protocol import Code
 from converter.model import Finding, Initramfs, Severity
 
 if TYPE_CHECKING:
@@ -26,24 +28,45 @@ def inspect_initramfs(
 ) -> tuple[Initramfs | None, tuple[Finding, ...]]:
     """Read the default entry's initramfs; a kernel without one is no fault by itself."""
     entry = bootloader.default if bootloader else None
-    if entry is None or not entry.initramfs or kernel is None:
+    if entry is None:
         return None, ()
-    if not paths.is_file(guest, entry.initramfs):
-        return None, (
-            _unreadable(entry.initramfs, "the file that the bootloader loads is missing"),
-        )
+    if kernel is None:
+        return None, (_unknown_kernel(guest, entry.kernel),)
+    if not entry.initramfs:
+        return None, ()
     try:
-        image = codec.read(guest.read(entry.initramfs, limit=FILE_LIMIT))
-    except FormatError as error:
+        return _read(guest, entry.initramfs, kernel), ()
+    except (FormatError, GuestError) as error:
+        if isinstance(error, GuestError) and error.code == Code.FAILED:
+            raise
         return None, (_unreadable(entry.initramfs, str(error)),)
-    facts = Initramfs(
-        path=entry.initramfs,
+
+
+def _read(guest: ReadableGuest, path: str, kernel: Kernel) -> Initramfs:
+    if not paths.is_file(guest, path):
+        raise FormatError("the file that the bootloader loads is missing")
+    image = codec.read(guest.read(path, limit=FILE_LIMIT))
+    if all(segment.early for segment in image.segments):
+        raise FormatError("it holds microcode or ACPI tables only")
+    return Initramfs(
+        path=path,
         compression=tuple(segment.compression for segment in image.segments),
         segments=len(image.segments),
         generator=image.generator,
-        modules=frozenset(image.modules(kernel.release)),
+        modules=image.modules(kernel.release),
     )
-    return facts, ()
+
+
+def _unknown_kernel(guest: ReadableGuest, path: str) -> Finding:
+    why = "its release is not known" if paths.is_file(guest, path) else "there is no such file"
+    return Finding(
+        Severity.ERROR,
+        "kernel-unknown",
+        f"the default entry starts the kernel {path}: {why}",
+        "let the default entry start an installed kernel (update-grub, grub2-mkconfig), and export"
+        " the machine again",
+        "Unable to determine kernel version.",
+    )
 
 
 def _unreadable(path: str, why: str) -> Finding:

@@ -1,10 +1,16 @@
-"""The kernels a Linux guest has, and the modules each of them has."""
+"""The kernels a Linux guest has, and the modules each of them has.
+
+The release of a kernel is what its image says (Linux Documentation/arch/x86/boot.rst, header field
+`kernel_version`), whatever the file is called: Arch has /boot/vmlinuz-linux, SUSE and Fedora keep
+the image as /usr/lib/modules/RELEASE/vmlinuz.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
 
+from converter.data import load
 from converter.formats import kmod
 from converter.guest import paths
 from converter.model import Kernel
@@ -19,6 +25,18 @@ MODULES: Final = "/lib/modules"
 # modules.dep of a distribution kernel is about 1 MiB; this bounds a hostile one.
 INDEX_LIMIT: Final = 16 << 20
 _IMAGE: Final = re.compile(r"(?:vmlinuz|vmlinux|bzImage|kernel|linux)-(.+)")
+_INSTALLED: Final = re.compile(r"(?:/usr)?/lib/modules/([^/]+)/[^/]+")
+
+# Of the boot protocol's header: its magic, and where the version's place (16 bits) is. The setup
+# code that the version lies in has at most 64 sectors.
+_MAGIC_AT: Final = 0x202
+_VERSION_AT: Final = 0x20E
+_SETUP_LIMIT: Final = 65 * 512
+_RELEASE: Final = re.compile(rb"[\w.+~-]{1,64}")
+
+# A distribution's is 300 KiB.
+_CONFIG_LIMIT: Final = 4 << 20
+_CONFIGS: Final = ("/boot/config-{}", "/lib/modules/{}/config", "/lib/modules/{}/build/.config")
 
 
 def inspect_kernels(guest: ReadableGuest) -> tuple[Kernel, ...]:
@@ -37,12 +55,34 @@ def inspect_kernels(guest: ReadableGuest) -> tuple[Kernel, ...]:
 
 
 def _images(guest: ReadableGuest) -> dict[str, str]:
-    found = {}
+    """Give the image of each release; of two, the one that has the release in its name."""
+    found: dict[str, str] = {}
     for name in paths.names(guest, "/boot"):
         match = _IMAGE.fullmatch(name)
-        if match and not name.endswith(".old") and paths.is_file(guest, f"/boot/{name}"):
-            found[match[1]] = f"/boot/{name}"
+        if match is None or name.endswith(".old") or not paths.is_file(guest, f"/boot/{name}"):
+            continue
+        release = release_of(guest, f"/boot/{name}")
+        if release not in found or match[1] == release:
+            found[release] = f"/boot/{name}"
     return found
+
+
+def release_of(guest: ReadableGuest, image: str) -> str:
+    """Give the release of the kernel in the file `image`; "" if nothing tells it."""
+    real = paths.resolve(guest, image)
+    if not paths.is_file(guest, real):
+        return ""
+    named = _INSTALLED.fullmatch(real) or _IMAGE.fullmatch(real.rpartition("/")[2])
+    return _release_inside(guest.head(real, length=_SETUP_LIMIT)) or (named[1] if named else "")
+
+
+def _release_inside(head: bytes) -> str:
+    """Read the release from the header of a bzImage; "" if this is none."""
+    if head[_MAGIC_AT : _MAGIC_AT + 4] != b"HdrS":
+        return ""
+    place = int.from_bytes(head[_VERSION_AT : _VERSION_AT + 2], "little")
+    match = _RELEASE.match(head, place + 512) if place else None
+    return match[0].decode() if match else ""
 
 
 def _has_modules(guest: ReadableGuest, release: str) -> bool:
@@ -63,19 +103,28 @@ def modules(guest: ReadableGuest, release: str) -> set[str]:
 
 
 def builtin(guest: ReadableGuest, release: str) -> set[str]:
-    """Give the names of the modules that are part of the kernel image of `release`."""
-    return set(kmod.parse_builtin(index(guest, release, "modules.builtin")))
+    """Give the names of the modules that are part of the kernel image of `release`.
+
+    modules.builtin exists since Linux 2.6.33; of EC2's drivers, the kernel's configuration tells
+    it as well.
+    """
+    listed = set(kmod.parse_builtin(index(guest, release, "modules.builtin")))
+    return listed | _configured(guest, release)
+
+
+def _configured(guest: ReadableGuest, release: str) -> set[str]:
+    """Give EC2's drivers that the configuration of the kernel `release` has built in."""
+    places = (place.format(release) for place in _CONFIGS)
+    place = next((place for place in places if paths.is_file(guest, place)), None)
+    config = "" if place is None else paths.text(guest, place, limit=_CONFIG_LIMIT) or ""
+    lines = frozenset(config.splitlines())
+    rows = load("linux")["drivers"].values()
+    return {row["modules"][0] for row in rows if f"{row['option']}=y" in lines}
 
 
 def kernel_of(
     guest: ReadableGuest, entry: BootEntry | None, kernels: Sequence[Kernel]
 ) -> Kernel | None:
     """Give the kernel that `entry` starts; its image may be named through links (/vmlinuz)."""
-    if entry is None:
-        return None
-    image = paths.resolve(guest, entry.kernel)
-    match = _IMAGE.fullmatch(image.rpartition("/")[2])
-    return next(
-        (kernel for kernel in kernels if match and kernel.release == match[1]),
-        None,
-    )
+    release = release_of(guest, entry.kernel) if entry is not None and entry.kernel else ""
+    return next((kernel for kernel in kernels if release and kernel.release == release), None)

@@ -1,7 +1,11 @@
-"""Drivers for EC2's disks in the initramfs of the default kernel (LNX-1).
+"""Drivers for EC2's disks in the initramfs of each kernel that the menu starts (LNX-1).
 
 The initramfs is read, and a segment with what is missing is added at its end; the guest's own tool
 does not run. Its configuration is written to match, so that the guest's next rebuild keeps them.
+
+The default kernel must come out right, or the guest is refused. Of the others, those that come
+first in the menu are prepared as well, so that there is one to fall back to; what stands in the way
+there is only reported.
 """
 
 from __future__ import annotations
@@ -11,26 +15,32 @@ from typing import TYPE_CHECKING, Final
 
 from converter.capabilities import has_driver
 from converter.data import load
-from converter.formats import initramfs
+from converter.errors import GuestError
+from converter.formats import FormatError, initramfs, initramfs_load
 from converter.formats.initramfs_drivers import KernelModules, add_drivers
 from converter.guest import paths
+from converter.guest.protocol import Code
 from converter.inspection.initramfs import FILE_LIMIT
-from converter.inspection.kernels import MODULES, index
+from converter.inspection.kernels import MODULES, index, kernel_of
 from converter.model import Finding, Severity
-from converter.steps import resume
+from converter.steps import initramfs_config, initramfs_devices
 from converter.steps.step import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from converter.formats.initramfs import Image
     from converter.guest.recording import RecordingGuest
     from converter.model import Facts, Kernel
     from converter.steps.step import Context
 
 _MODULE_LIMIT: Final = 64 << 20
-_INITRAMFS_TOOLS_MODULES: Final = "/etc/initramfs-tools/modules"
+# Distributions keep two or three kernels; each costs reading and keeping its initramfs.
+_OTHERS_LIMIT: Final = 2
 _REASON: Final = "without the drivers of EC2's disks the kernel does not find its root"
+_DEVICES_REASON: Final = (
+    "the initramfs names disks as they were called; waiting for them would delay or stop the boot"
+)
+_REINSTALL: Final = "reinstall the kernel's package in the machine and export it again"
 
 
 def run(context: Context) -> None:
@@ -38,36 +48,46 @@ def run(context: Context) -> None:
     kernel, found = context.facts.os.default_kernel, context.facts.os.initramfs
     if kernel is None:
         return
-    _report_unavailable(context.guest, kernel)
+    _report_unavailable(context, kernel)
     if found is None:
         _require_builtin(context)
-        return
-    wanted = list(_wanted(kernel))
-    if found.generator == "initramfs-tools":
-        _configure_initramfs_tools(context.guest, wanted)
-    _extend(context, found.path, kernel, wanted)
+    else:
+        initramfs_config.keep(context.guest, found.generator, list(_wanted(kernel)))
+        _prepare(context, found.path, kernel, severity=Severity.ERROR)
+    _prepare_others(context)
 
 
-def _rows(*, boot: bool | None = None) -> dict[str, dict[str, object]]:
-    rows: dict[str, dict[str, object]] = load("linux")["drivers"]
-    return {name: row for name, row in rows.items() if boot is None or row["boot"] is boot}
-
-
-def _wanted(kernel: Kernel) -> Iterable[str]:
+def _wanted(kernel: Kernel) -> Iterator[str]:
     """Give the names of the boot drivers' modules that this kernel can load."""
-    for row in _rows(boot=True).values():
-        names = row["modules"]
-        assert isinstance(names, list)  # noqa: S101 - our own data
-        if not kernel.builtin.intersection(names):
-            yield from (name for name in names if name in kernel.modules)
+    for row in load("linux")["drivers"].values():
+        if row["boot"]:
+            names = () if kernel.builtin.intersection(row["modules"]) else row["modules"]
+            both = (*names, *row.get("also", ()))
+            yield from (name for name in both if name in kernel.modules - kernel.builtin)
 
 
-def _report_unavailable(guest: RecordingGuest, kernel: Kernel) -> None:
+def _boots(context: Context) -> bool:
+    """Tell whether the default kernel finds a disk of EC2's as it is."""
+    rows = load("linux")["drivers"].items()
+    return any(has_driver(context.facts.os, name) for name, row in rows if row["boot"])
+
+
+def _report_unavailable(context: Context, kernel: Kernel) -> None:
+    guest, directory = context.guest, f"{MODULES}/{kernel.release}"
+    if not kernel.modules and paths.is_directory(guest, f"{directory}/kernel"):
+        guest.note(
+            Finding(
+                Severity.WARNING if _boots(context) else Severity.ERROR,
+                "modules-index-missing",
+                f"{directory}/modules.dep is missing or empty: kernel {kernel.release} can load"
+                " no driver",
+                f"run `depmod -a {kernel.release}` in the machine and export it again",
+            )
+        )
+        return
     known = kernel.modules | kernel.builtin
-    for name, row in _rows().items():
-        names = row["modules"]
-        assert isinstance(names, list)  # noqa: S101 - our own data
-        if known.isdisjoint(names):
+    for name, row in load("linux")["drivers"].items():
+        if known.isdisjoint(row["modules"]):
             guest.note(
                 Finding(
                     Severity.WARNING,
@@ -80,7 +100,10 @@ def _report_unavailable(guest: RecordingGuest, kernel: Kernel) -> None:
 
 
 def _require_builtin(context: Context) -> None:
-    if not any(has_driver(context.facts.os, name) for name in _rows(boot=True)):
+    loader = context.facts.os.bootloader
+    if loader is not None and loader.default is not None and loader.default.initramfs:
+        return  # there is one that could not be read, which was said
+    if not _boots(context):
         context.guest.note(
             Finding(
                 Severity.ERROR,
@@ -92,35 +115,90 @@ def _require_builtin(context: Context) -> None:
         )
 
 
-def _configure_initramfs_tools(guest: RecordingGuest, wanted: Iterable[str]) -> None:
-    """Add modules to the list that every rebuild includes (initramfs-tools(7), "modules")."""
-    text = paths.text(guest, _INITRAMFS_TOOLS_MODULES) or ""
-    words = [line.split()[0] for line in text.splitlines() if line.strip()]
-    listed = {word.replace("-", "_") for word in words}
-    missing = [name for name in wanted if name not in listed]
-    gap = "" if not text or text.endswith("\n") else "\n"
-    guest.write(
-        _INITRAMFS_TOOLS_MODULES,
-        paths.encode(text + gap + "".join(f"{name}\n" for name in missing)),
-        code="initramfs-configuration",
-        reason="the guest's next update-initramfs must keep the drivers of EC2's disks",
+# --- one initramfs --------------------------------------------------------------------------------
+
+
+def _prepare_others(context: Context) -> None:
+    """Prepare what the menu has besides the default, as far as that goes."""
+    others = list(_others(context))
+    for path, kernel in others[:_OTHERS_LIMIT]:
+        _prepare(context, path, kernel, severity=Severity.WARNING)
+    for path, kernel in others[_OTHERS_LIMIT:]:
+        context.guest.note(
+            Finding(
+                Severity.INFO,
+                "kernel-not-prepared",
+                f"kernel {kernel.release} ({path}) was left as it is; it may not start on EC2",
+                "make its initramfs anew in the converted machine before you choose it",
+            )
+        )
+
+
+def _others(context: Context) -> Iterator[tuple[str, Kernel]]:
+    """Give each initramfs that other entries load, and the kernel it is for, in menu order."""
+    loader, found = context.facts.os.bootloader, context.facts.os.initramfs
+    seen = {paths.resolve(context.guest, found.path)} if found else set()
+    for entry in loader.entries if loader else ():
+        place = paths.resolve(context.guest, entry.initramfs) if entry.initramfs else ""
+        kernel = kernel_of(context.guest, entry, context.facts.os.kernels)
+        if place in seen or kernel is None or not kernel.modules:
+            continue
+        if paths.is_file(context.guest, place):
+            seen.add(place)
+            yield entry.initramfs, kernel
+
+
+def _prepare(context: Context, path: str, kernel: Kernel, *, severity: Severity) -> None:
+    """Plan the segment for one initramfs; what keeps it from loading is noted as `severity`."""
+    try:
+        _extend(context, path, kernel)
+    except FormatError as error:
+        context.guest.note(_not_prepared(path, kernel, str(error), severity))
+    except GuestError as error:
+        if error.code == Code.FAILED:
+            raise
+        context.guest.note(_not_prepared(path, kernel, error.message, severity))
+
+
+def _not_prepared(path: str, kernel: Kernel, why: str, severity: Severity) -> Finding:
+    return Finding(
+        severity,
+        "initramfs-not-prepared",
+        f"the drivers for EC2's disks cannot be added to {path} of kernel {kernel.release}: {why}",
+        _REINSTALL,
     )
 
 
-def _extend(context: Context, path: str, kernel: Kernel, wanted: Iterable[str]) -> None:
-    guest = context.guest
-    data = guest.read(path, limit=FILE_LIMIT)
+def _extend(context: Context, path: str, kernel: Kernel) -> None:
+    data = context.guest.read(path, limit=FILE_LIMIT)
     image = initramfs.read(data)
-    addition = add_drivers(image, _modules(guest, kernel), wanted, extra=_resume(context, image))
+    addition = add_drivers(
+        image,
+        _modules(context.guest, kernel),
+        _wanted(kernel),
+        extra=initramfs_devices.renamed(context, image),
+    )
     if addition.archive is None:
         return
+    if addition.added and not initramfs_load.can_load(image):
+        context.guest.note(_nothing_loads(path, addition.added))
     names = ", ".join(sorted({item.rpartition("/")[2] for item in addition.added}))
-    guest.append(
+    context.guest.append(
         path,
         initramfs.append(image, addition.archive),
         before=hashlib.sha256(data).hexdigest(),
-        code="initramfs-drivers",
-        reason=f"{_REASON}: adds {names}" if names else resume.REASON,
+        code="initramfs-drivers" if addition.added else "initramfs-devices",
+        reason=f"{_REASON}: adds {names}" if names else _DEVICES_REASON,
+    )
+
+
+def _nothing_loads(path: str, added: Iterable[str]) -> Finding:
+    return Finding(
+        Severity.WARNING,
+        "initramfs-loader-unknown",
+        f"{path}: {', '.join(added)} were added, but nothing was found in it that loads modules"
+        " for the devices there are",
+        "have the machine load nvme and xen-blkfront in its initramfs, and export it again",
     )
 
 
@@ -139,21 +217,6 @@ def _modules(guest: RecordingGuest, kernel: Kernel) -> KernelModules:
         softdep=text("modules.softdep"),
         builtin=text("modules.builtin"),
     )
-
-
-def _resume(context: Context, image: Image) -> dict[str, bytes]:
-    """Give the initramfs' own copies of the RESUME configuration that must change."""
-    changed = {}
-    for path in image.files:
-        if path == "conf/initramfs.conf" or path.startswith("conf/conf.d/"):
-            old = image.read(path)
-            if old is None:
-                continue
-            text = old.decode("utf-8", "surrogateescape")
-            new = resume.renamed(context, text)
-            if new != text:
-                changed[path] = paths.encode(new)
-    return changed
 
 
 def _applies(_facts: Facts) -> bool:

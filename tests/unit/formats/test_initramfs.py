@@ -193,3 +193,43 @@ def test_an_lz4_archive_of_any_length_is_continued_at_a_multiple_of_4() -> None:
     image = initramfs.read(base + initramfs.append(initramfs.read(base), EXTRA))
     assert "extra" in image.files
     assert len(image.segments) == 1
+
+
+@pytest.mark.parametrize("kind", sorted(compression.JOINABLE))
+def test_after_an_archive_that_is_not_padded(kind: str) -> None:
+    """Offsets count from the start of each stream (init/initramfs.c), but lz4 streams are one."""
+    base = compression.compress(MAIN + b"\0\0", kind)
+    image = initramfs.read(base + initramfs.append(initramfs.read(base), EXTRA))
+    assert "extra" in image.files
+
+
+def test_modules_without_a_directory_of_their_release() -> None:
+    """RHEL 5's mkinitrd puts them into /lib; an image of it is for one kernel."""
+    archive = cpio.write(
+        [Item("lib", DIRECTORY), Item("lib/xen-vbd.ko"), Item("lib/libc.so"), Item("lib/a.ko.d")]
+    )
+    image = initramfs.read(archive)
+    assert image.flat_modules() == {"xen_vbd": "lib/xen-vbd.ko"}
+    assert image.modules(RELEASE) == {"xen_vbd"}
+    assert image.module_files(RELEASE) == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "there"),
+    [
+        ("usr/lib/systemd/systemd-udevd", True),
+        ("sbin/udevd", True),
+        ("sbin/mdev", False),
+        ("init", False),
+    ],
+)
+def test_what_loads_modules_by_alias(path: str, *, there: bool) -> None:
+    parts = path.split("/")
+    parents = [Item("/".join(parts[:depth]), DIRECTORY) for depth in range(1, len(parts))]
+    assert initramfs.read(cpio.write([*parents, Item(path)])).has_udev is there
+
+
+def test_an_image_in_an_image() -> None:
+    image = initramfs.read(cpio.write([Item("init"), Item("squash-root.img")]))
+    assert image.inner == "squash-root.img"
+    assert initramfs.read(MAIN).inner == ""

@@ -124,3 +124,21 @@ def test_closure_is_complete_and_ends_even_in_circles(
     assert {f"{name}.ko" for name in wanted} & dep.keys() <= set(paths)
     for path in paths:
         assert set(dep[path]) & dep.keys() <= set(paths)
+
+
+def test_aliases_that_cannot_match_cost_nothing() -> None:
+    """A hostile index: a million patterns, each of which would be compiled."""
+    aliases = [Alias(f"pci:*a*b{number}*", "x") for number in range(20_000)]
+    assert kmod.resolve(
+        "crypto-crc32c", names=(), aliases=[*aliases, Alias("crypto-*c", "crc")]
+    ) == ("crc",)
+    likely = [Alias(f"crypto*{number}*x", "x") for number in range(20_000)]
+    assert kmod.resolve("crypto-crc32c", names=(), aliases=likely) == ()
+
+
+def test_soft_dependencies_are_bounded() -> None:
+    words = ("pre:", *(f"m{number}" for number in range(1000)))
+    dependencies: kmod.Dependencies = {"a.ko": ()} | {f"m{number}.ko": () for number in range(1000)}
+    found = kmod.closure(dependencies, ["a"], softdeps=[SoftDependency("a", words)])
+    assert len(found) < 200
+    assert found[-1] == "a.ko"
