@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MARK = "CONVERTER_TEST_RUN"
+# Ctrl-C reaches the command, though who runs the tests may ignore it (a shell's `&`).
+_FROM_A_TERMINAL = ("env", "--default-signal=INT")
 
 
 class Run:
@@ -25,7 +27,7 @@ class Run:
     def __init__(self, *arguments: str | Path, **environment: str) -> None:
         self._mark = uuid.uuid4().hex
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "converter", *map(str, arguments)],
+            [*_FROM_A_TERMINAL, sys.executable, "-m", "converter", *map(str, arguments)],
             env={**os.environ, **environment, _MARK: self._mark},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -37,11 +39,11 @@ class Run:
         stdout, stderr = self.process.communicate()
         return Done(self.process.returncode, stdout, stderr)
 
-    def stop_after(self, seconds: float, signal: int) -> Done:
+    def stop_after(self, seconds: float, number: int) -> Done:
         """Let it run for `seconds`, at most, and send it a signal: to itself, not to its group."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(seconds)
-        self.process.send_signal(signal)
+        self.process.send_signal(number)
         return self.wait()
 
     def processes(self) -> list[int]:

@@ -153,13 +153,13 @@ class TestAStoppedConversion:
         # Ten moments, spread over the time that a whole conversion takes.
         for tenth in range(10):
             moment = random.uniform(tenth, tenth + 1) * 3.5  # noqa: S311 - no secret
-            run = Run("convert", ova, "-o", output, TMPDIR=str(scratch))
+            run = Run("convert", ova, "-o", output, **_places(scratch))
             run.stop_after(moment, signal.SIGKILL)
             assert run.left_over(within=30) == [], f"killed after {moment} s"
             if run.process.returncode == 0:
                 shutil.rmtree(output)  # it was done sooner than killed
             assert published(output) == [], f"killed after {moment} s"
-        converter("convert", ova, "-o", output, TMPDIR=str(scratch)).good()
+        converter("convert", ova, "-o", output, **_places(scratch)).good()
         assert published(output) == ["guest.manifest.json", "guest.raw", "guest.report.html"]
         assert [path.name for path in output.iterdir() if path.name.startswith(".")] == []
         assert sha256(ova) == before
@@ -170,11 +170,16 @@ class TestAStoppedConversion:
     def test_interrupted(
         self, ova: Path, tmp_path: Path, signal_: signal.Signals, seconds: int
     ) -> None:
-        run = Run("convert", ova, "-o", tmp_path / "out", TMPDIR=str(tmp_path))
+        run = Run("convert", ova, "-o", tmp_path / "out", **_places(tmp_path))
         done = run.stop_after(seconds, signal_)
         assert done.code == 130, done.stderr
         assert run.left_over(within=0) == []
         assert [str(path) for path in tmp_path.rglob("*") if path.name != "out"] == []
+
+
+def _places(scratch: Path) -> dict[str, str]:
+    """Give the environment for work in `scratch`; the appliance is taken from where it is kept."""
+    return {"TMPDIR": str(scratch), "LIBGUESTFS_CACHEDIR": "/var/tmp"}
 
 
 def published(directory: Path) -> list[str]:
