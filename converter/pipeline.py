@@ -31,11 +31,11 @@ from converter.steps.order import make_plan
 from converter.verification import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from converter.inspection import Inspection
-    from converter.model import BootMode, Finding, OutputDisk, Policy, Request, Source
+    from converter.model import BootMode, Facts, Finding, OutputDisk, Policy, Request, Source
     from converter.monitor import Monitor
 
 
@@ -77,7 +77,8 @@ def examine(
         shown.phase("inspect", "starting the appliance, reading the guest")
         with _appliance(_overlays(source, work), work) as machine:
             inspection = inspect_machine(machine)
-            return _judge(machine, source, container, inspection, boot_mode)
+            judge = partial(judge_guest, policy=policy, boot_mode=boot_mode)
+            return _judge(machine, source, container, inspection, judge)
 
 
 def inspect(sources: Sequence[Path], *, monitor: Monitor) -> tuple[Source, Inspection]:
@@ -101,10 +102,10 @@ def _judge(
     source: Source,
     container: Sequence[Finding],
     inspection: Inspection,
-    boot_mode: BootMode | None,
+    judge: Callable[[Facts], tuple[Finding, ...]],
 ) -> Examination:
     """Judge what was inspected and, unless it is refused, plan its conversion."""
-    findings = (*container, *inspection.findings, *judge_guest(inspection.facts, boot_mode))
+    findings = (*container, *inspection.findings, *judge(inspection.facts))
     if is_refused(findings):
         return Examination(source, Plan(()), findings, inspection)
     plan = make_plan(machine, inspection.facts, inspection.storage)
@@ -180,7 +181,7 @@ class _Conversion:
                 machine = stack.enter_context(_appliance(overlays, self._space.work))
             with self._phase("inspect", "reading the guest, planning"):
                 before = inspect_machine(machine)
-                examination = _judge(machine, source, container, before, self._request.boot_mode)
+                examination = _judge(machine, source, container, before, self._judge_guest)
                 examination.refuse_if_needed()
             with self._phase("apply", f"making {len(examination.plan.changes)} changes"):
                 replay(examination.plan, machine, progress=self._applied)
@@ -190,6 +191,10 @@ class _Conversion:
                 verify(machine, before, after)
                 machine.unmount()
         return examination, after
+
+    def _judge_guest(self, facts: Facts) -> tuple[Finding, ...]:
+        request = self._request
+        return judge_guest(facts, request.policy, boot_mode=request.boot_mode)
 
     def _applied(self, fraction: float) -> None:
         self._monitor.progress("apply", fraction)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from converter import support
+from converter.data import load
 from converter.model import (
     BootMode,
     ContainerFormat,
@@ -16,13 +18,17 @@ from converter.model import (
     Policy,
     Severity,
 )
+from converter.support import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from converter.model import Facts, Source
 
-_SUPPORTED_ARCHITECTURES: Final = frozenset({"x86_64"})
+# Beyond the service, with the drivers named: all instances of that architecture are Nitro.
+_NEEDED: Final = {"aarch64": ("nvme", "ena")}
+# Where the user guide and its users word a text of the service differently, this is the users'.
+_UNKNOWN_SYSTEM: Final = "Unknown OS / Missing OS files."
 # FMT-8, ImportImage: disks in a machine, and bytes that each must stay below. Under `open`: as many
 # as have a name in EC2, and the largest size of an EBS volume.
 _MOST_DISKS: Final = {Policy.AWS: 21, Policy.OPEN: 74}
@@ -37,9 +43,13 @@ def judge_source(source: Source, policy: Policy) -> tuple[Finding, ...]:
     return tuple(found)
 
 
-def judge_guest(facts: Facts, boot_mode: BootMode | None) -> tuple[Finding, ...]:
+def judge_guest(
+    facts: Facts, policy: Policy, *, boot_mode: BootMode | None = None
+) -> tuple[Finding, ...]:
     """Give what is to be said of the guest, before anything is changed."""
-    return tuple(finding for rule in _GUEST_RULES for finding in rule(facts, boot_mode))
+    found = [finding for rule in _SYSTEM_RULES for finding in rule(facts, policy)]
+    found += [finding for rule in _BOOT_RULES for finding in rule(facts, boot_mode)]
+    return tuple(found)
 
 
 def is_refused(findings: Iterable[Finding]) -> bool:
@@ -102,16 +112,115 @@ def _limits(source: Source, policy: Policy) -> Iterator[Finding]:
             )
 
 
-def _architecture(facts: Facts, _mode: BootMode | None) -> Iterator[Finding]:
-    """OS-3: 32-bit guests, and those of processors that nothing here has drivers for."""
+def _architecture(facts: Facts, policy: Policy) -> Iterator[Finding]:
+    """OS-3: 32-bit guests never; ARM64 only beyond the service, with the drivers it needs."""
     found = facts.os.architecture
-    if found not in _SUPPORTED_ARCHITECTURES:
+    if found == "x86_64":
+        return
+    missing = [name for name in _NEEDED.get(found, ()) if not _has_module(facts, name)]
+    if policy is Policy.OPEN and found in _NEEDED and not missing:
         yield Finding(
-            Severity.ERROR,
-            "architecture-unsupported",
-            f"the guest is {found or 'of an unknown architecture'}; only x86_64 is converted",
-            "install a 64-bit system for x86 and move the data to it",
+            Severity.INFO,
+            "architecture-not-in-service",
+            f"the guest is {found}; the service takes x86_64 only",
         )
+        return
+    why = f" without a driver for {', '.join(missing)}" if missing else ""
+    yield Finding(
+        Severity.ERROR,
+        "architecture-unsupported",
+        f"the guest is {found or 'of an unknown architecture'}{why}; only 64-bit guests for x86"
+        f" are converted{'' if policy is Policy.AWS else ', and those for ARM with all drivers'}",
+        "install a 64-bit system for x86 and move the data to it",
+    )
+
+
+def _has_module(facts: Facts, driver: str) -> bool:
+    """Tell whether the default kernel has a driver at all, in the initramfs or not yet."""
+    kernel = facts.os.default_kernel
+    known = kernel.modules | kernel.builtin if kernel else frozenset()
+    return not known.isdisjoint(load("linux")["drivers"][driver]["modules"])
+
+
+def _system(facts: Facts, policy: Policy) -> Iterator[Finding]:
+    """OS-2: what the support table says of the distribution and its version."""
+    linux = facts.os
+    name = linux.pretty_name or f"{linux.distribution} {linux.version}".rstrip()
+    match support.judge(linux.distribution, linux.version):
+        case Verdict.END_OF_LIFE:
+            yield Finding(
+                Severity.WARNING,
+                "os-end-of-life",
+                f"{name} has reached its end of life; it gets no more security updates",
+                "plan to move what runs on it to a newer version",
+            )
+        case Verdict.UNTABLED:
+            yield _outside(
+                policy,
+                "os-untabled",
+                f"{name}: the service does not list this version of"
+                f" {support.family_name(linux.distribution)}",
+                f"Unsupported kernel version {_release(facts) or 'unknown'}",
+            )
+        case Verdict.UNKNOWN:
+            yield _outside(
+                policy,
+                "os-unknown",
+                f"{name}: neither the service nor converter knows this distribution",
+                _UNKNOWN_SYSTEM,
+            )
+
+
+def _outside(policy: Policy, code: str, message: str, service_message: str) -> Finding:
+    if policy is Policy.AWS:
+        hint = "use --policy open to convert it nonetheless"
+        return Finding(Severity.ERROR, code, message, hint, service_message)
+    hint = "it is converted by the programs it uses; test the result before you rely on it"
+    return Finding(Severity.WARNING, code, message, hint, service_message)
+
+
+def _kernel(facts: Facts, policy: Policy) -> Iterator[Finding]:
+    """OS-3, OS-4: kernels that the service does not take, and those that are not the system's."""
+    linux, release = facts.os, _release(facts)
+    if not release:
+        return
+    if not support.is_own_kernel(linux.distribution, release):
+        yield Finding(
+            Severity.WARNING,
+            "kernel-custom",
+            f"the default kernel {release} is not named like one of"
+            f" {support.family_name(linux.distribution)}",
+            "if the result does not start, make a kernel of the distribution the default",
+        )
+        return
+    row = support.find_row(linux.distribution, linux.version)
+    if row is not None and not row.takes_kernel(release):
+        yield Finding(
+            Severity.ERROR if policy is Policy.AWS else Severity.INFO,
+            "kernel-not-in-service",
+            f"Kernel version not supported by the service: {release}"
+            f" (it takes {', '.join(row.kernel_names)})",
+            "make one of these kernels the default, or use --policy open"
+            if policy is Policy.AWS
+            else "",
+            f"Unsupported kernel version {release}",
+        )
+
+
+def _point_release(facts: Facts, _policy: Policy) -> Iterator[Finding]:
+    """OS-2: the same version with other updates in than the service names."""
+    row = support.find_row(facts.os.distribution, facts.os.version)
+    if row is not None and not row.names_point(facts.os.point_release):
+        yield Finding(
+            Severity.INFO,
+            "os-point-release",
+            f"this is {facts.os.point_release}; of that version the service names {row.points}",
+        )
+
+
+def _release(facts: Facts) -> str:
+    kernel = facts.os.default_kernel
+    return kernel.release if kernel else ""
 
 
 def _boot_modes(facts: Facts, wanted: BootMode | None) -> Iterator[Finding]:
@@ -176,8 +285,13 @@ _SOURCE_RULES: Final[tuple[Callable[[Source, Policy], Iterator[Finding]], ...]] 
     _vmdk_subformat,
     _limits,
 )
-_GUEST_RULES: Final[tuple[Callable[[Facts, BootMode | None], Iterator[Finding]], ...]] = (
+_SYSTEM_RULES: Final[tuple[Callable[[Facts, Policy], Iterator[Finding]], ...]] = (
     _architecture,
+    _system,
+    _kernel,
+    _point_release,
+)
+_BOOT_RULES: Final[tuple[Callable[[Facts, BootMode | None], Iterator[Finding]], ...]] = (
     _boot_modes,
     _root_elsewhere,
     _default_kernel,

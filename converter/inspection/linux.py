@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 from converter.data import load
@@ -12,6 +11,7 @@ from converter.inspection.bootloader import inspect_bootloader
 from converter.inspection.initramfs import inspect_initramfs
 from converter.inspection.kernels import inspect_kernels, kernel_of
 from converter.inspection.network import inspect_network
+from converter.inspection.release import hostname, identify
 from converter.model import LinuxFacts
 
 if TYPE_CHECKING:
@@ -30,17 +30,18 @@ def inspect_linux(
     guest: ReadableGuest, storage: Storage, mounts: Sequence[Mount]
 ) -> tuple[LinuxFacts, tuple[Finding, ...]]:
     """Read what the mounted `guest` is, and what about it cannot be read."""
-    release = _os_release(guest)
+    release = identify(guest)
     bootloader, boot_findings = inspect_bootloader(guest, storage, mounts)
     kernels = inspect_kernels(guest)
     default = kernel_of(guest, bootloader.default if bootloader else None, kernels)
     initramfs, initramfs_findings = inspect_initramfs(guest, bootloader, default)
     data = load("linux")
     facts = LinuxFacts(
-        distribution=release.get("ID", "linux"),
-        version=release.get("VERSION_ID", ""),
-        pretty_name=release.get("PRETTY_NAME", ""),
-        hostname=(paths.text(guest, "/etc/hostname") or "").strip(),
+        distribution=release.distribution,
+        version=release.version,
+        pretty_name=release.pretty_name,
+        point_release=release.point_release,
+        hostname=hostname(guest),
         architecture=_architecture(guest),
         package_manager=_first(guest, data["package_managers"]),
         init_system=_first(guest, data["init_systems"]),
@@ -54,24 +55,6 @@ def inspect_linux(
         guest_tools=_all(guest, data["guest_tools"]),
     )
     return facts, (*boot_findings, *initramfs_findings)
-
-
-def _os_release(guest: ReadableGuest) -> dict[str, str]:
-    """Read os-release(5); a guest from before it has none."""
-    for path in ("/etc/os-release", "/usr/lib/os-release"):
-        found = paths.text(guest, path)
-        if found is not None:
-            variables = shellvars.parse(found)
-            names = ("ID", "VERSION_ID", "PRETTY_NAME")
-            release = {name: variables.get(name) or "" for name in names}
-            return {**release, "VERSION_ID": release["VERSION_ID"] or _debian_version(guest)}
-    return {}
-
-
-def _debian_version(guest: ReadableGuest) -> str:
-    """Debian's testing and unstable have no VERSION_ID, but /etc/debian_version."""
-    found = (paths.text(guest, "/etc/debian_version") or "").strip()
-    return found if re.fullmatch(r"[\w./-]{1,32}", found) else ""
 
 
 def _architecture(guest: ReadableGuest) -> str:

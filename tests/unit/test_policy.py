@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -78,9 +79,77 @@ def test_what_was_found_when_opening_is_kept() -> None:
     ],
 )
 def test_guests(facts: Facts, mode: BootMode | None, codes: list[str]) -> None:
-    found = judge_guest(facts, mode)
+    found = judge_guest(facts, Policy.OPEN, boot_mode=mode)
     assert [finding.code for finding in found] == codes
     assert all(finding.message and finding.hint for finding in found)
+
+
+def system(distribution: str, version: str, release: str = KERNEL.release, **changed: Any) -> Facts:
+    kernel = replace(KERNEL, release=release, **changed)
+    return linux(distribution=distribution, version=version, default_kernel=kernel)
+
+
+# What is said of a system, then how loud under `aws` and under `open`; "" is not at all.
+SYSTEMS = [
+    (system("debian", "12"), "", "", ""),
+    (system("debian", "10", "4.19.0-27-amd64"), "os-end-of-life", "warning", "warning"),
+    (system("debian", "13", "6.12.41+deb13-amd64"), "os-untabled", "error", "warning"),
+    (system("arch", "", "6.9.7-arch1-1"), "os-untabled", "error", "warning"),
+    (system("alpine", "3.20", "6.6.31-0-lts"), "os-unknown", "error", "warning"),
+    (system("debian", "12", "6.10.11+bpo-amd64"), "kernel-not-in-service", "error", "info"),
+    (system("rhel", "6.0", "2.6.32-71.el6.x86_64"), "kernel-not-in-service", "error", "info"),
+    (system("debian", "12", "6.1.55-mine"), "kernel-custom", "warning", "warning"),
+    (system("debian", "12", "6.12.1"), "kernel-custom", "warning", "warning"),
+    (
+        replace(linux(), os=replace(LINUX, point_release="12.5")),
+        "os-point-release",
+        "info",
+        "info",
+    ),
+    (linux(architecture="i386"), "architecture-unsupported", "error", "error"),
+    (linux(architecture="ppc64le"), "architecture-unsupported", "error", "error"),
+]
+
+
+@pytest.mark.parametrize(("facts", "code", "aws", "everywhere"), SYSTEMS)
+def test_systems(facts: Facts, code: str, aws: str, everywhere: str) -> None:
+    for policy, severity in ((Policy.AWS, aws), (Policy.OPEN, everywhere)):
+        findings = judge_guest(facts, policy)
+        found = {item.code: item.severity.value for item in findings}
+        assert found.get(code, "") == severity
+        assert is_refused(findings) is (severity == "error")
+        assert all(item.hint for item in findings if item.severity is not Severity.INFO)
+
+
+@pytest.mark.parametrize(
+    ("facts", "text"),
+    [
+        (system("debian", "13", "6.12.41+deb13-amd64"), "Unsupported kernel version 6.12.41+deb13"),
+        (system("debian", "12", "6.10.11+bpo-amd64"), "Unsupported kernel version 6.10.11+bpo"),
+        (system("alpine", "3.20"), "Unknown OS / Missing OS files."),
+    ],
+)
+def test_the_service_s_text_is_given(facts: Facts, text: str) -> None:
+    for policy in Policy:
+        assert any(item.service_message.startswith(text) for item in judge_guest(facts, policy))
+
+
+class TestArm:
+    def facts(self, *modules: str) -> Facts:
+        kernel = replace(KERNEL, release="6.1.0-13-arm64", modules=frozenset(modules))
+        return linux(architecture="aarch64", default_kernel=kernel)
+
+    def test_is_refused_as_the_service_does(self) -> None:
+        assert is_refused(judge_guest(self.facts("nvme", "ena"), Policy.AWS))
+
+    def test_is_converted_beyond_it_with_the_drivers(self) -> None:
+        found = judge_guest(self.facts("nvme", "ena"), Policy.OPEN)
+        assert [item.code for item in found] == ["architecture-not-in-service"]
+
+    @pytest.mark.parametrize("modules", [(), ("nvme",), ("ena", "xen_netfront")])
+    def test_but_not_without(self, modules: tuple[str, ...]) -> None:
+        found = judge_guest(self.facts(*modules), Policy.OPEN)
+        assert [item.code for item in found] == ["architecture-unsupported"]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +181,7 @@ def test_a_root_on_another_disk_is_told(root: str, boot: str, expected: list[str
     second = replace(FACTS.disks[0], device="/dev/sdb")
     mounts = [Mount("/", root, "ext4"), *([Mount("/boot", boot, "ext4")] if boot else [])]
     facts = replace(FACTS, disks=(*FACTS.disks, second), mounts=tuple(mounts))
-    findings = judge_guest(facts, None)
+    findings = judge_guest(facts, Policy.OPEN)
     assert [item.code for item in findings if item.code == "root-on-other-disk"] == expected
     assert not is_refused(findings)
 
