@@ -123,7 +123,7 @@ def _root_name(context: Context) -> str:
 
 def with_consoles(words: Sequence[str]) -> list[str]:
     """Give kernel arguments with the screen and the serial line as consoles, that one last."""
-    return list(kernel_args.with_consoles(words, CONSOLES))
+    return kernel_args.applied(words, kernel_args.consoles(words, CONSOLES))
 
 
 def _applies(facts: Facts) -> bool:
