@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from converter.errors import GuestError
@@ -229,6 +229,39 @@ class RecordingGuest:
             change = RemoveFile(code, reason, place, f"-> {self.readlink(place)}", None)
             self._record(change, f"-{place} -> {self.readlink(place)}\n")
         self._written[place] = _Written(None)
+
+    def discard(self, path: str, *, code: str, reason: str) -> None:
+        """Plan that the file or symlink `path` itself is gone for good: no original is kept."""
+        place = resolve(self, path, follow_last=False)
+        stat = self.lstat(place)
+        if stat is None:
+            return
+        if stat.kind is FileKind.SYMLINK:
+            before = f"-> {self.readlink(place)}"
+        else:
+            before = self.digest(place)
+        change = RemoveFile(code, reason, place, before, None)
+        self._record(change, f"-{place} ({stat.size} bytes, not kept)\n")
+        self._written[place] = _Written(None)
+
+    def empty(self, path: str, *, code: str, reason: str) -> None:
+        """Plan that the file `path` leads to holds nothing any more: no original is kept."""
+        place = resolve(self, path)
+        stat = self.lstat(place)
+        if stat is None or stat.size == 0:
+            return
+        change = WriteFile(
+            code=code,
+            reason=reason,
+            path=place,
+            data=b"",
+            mode=stat.mode,
+            uid=stat.uid,
+            gid=stat.gid,
+            before=self.digest(place),
+        )
+        self._record(change, f"{place}: emptied ({stat.size} bytes, not kept)\n")
+        self._written[place] = _Written(replace(stat, size=0))
 
     def symlink(self, target: str, path: str, *, code: str, reason: str) -> None:
         """Plan that `path` is a symlink to `target`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,16 +10,25 @@ if TYPE_CHECKING:
 
     from converter.guest.recording import RecordingGuest
     from converter.inspection.storage import Storage
-    from converter.model import Facts
+    from converter.model import Facts, TableType
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is done to a guest only when it is asked for (`Request`)."""
+
+    generalize: bool = False
+    table: TableType | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What steps work on: the guest they change, what it is, and its disks."""
+    """What steps work on: the guest they change, what it is, its disks, and what is asked for."""
 
     guest: RecordingGuest
     facts: Facts
     storage: Storage
+    options: Options = field(default_factory=Options)
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,3 +239,24 @@ def test_what_has_no_label_is_told() -> None:
     recording.write("/etc/new", b"1", **WHY)
     recording.write("/etc/fstab", b"replaced", **WHY)
     assert recording.unlabelled == ("/etc/new",)
+
+
+def test_what_is_discarded_or_emptied_is_kept_nowhere() -> None:
+    below = guest()
+    below.write("/var", b"", mode=0o644, uid=0, gid=0)
+    recording = RecordingGuest(below)
+    recording.discard("/usr/lib/unit", **WHY)
+    recording.discard("/etc/link", **WHY)
+    recording.discard("/etc/nothing", **WHY)
+    recording.empty("/etc/fstab", **WHY)
+    recording.empty("/var", **WHY)
+    assert recording.read("/etc/fstab") == b""
+    assert recording.lstat("/etc/link") is None
+    assert len(recording.plan.changes) == 3
+    assert not any(secret in "".join(recording.plan.diffs) for secret in ("old", "ext4"))
+    replay(recording.plan, below, progress=no_progress)
+    assert below.list("/etc") == ("fstab", "rules.d")
+    assert below.list("/usr/lib") == ()
+    found = below.lstat("/etc/fstab")
+    assert found is not None
+    assert (found.size, found.mode, found.uid, found.gid) == (0, 0o640, 3, 4)
