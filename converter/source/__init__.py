@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING
 
 from converter.errors import UsageError
 from converter.model import ContainerFormat, Source
-from converter.source import ova, ovf
+from converter.source import machine
 from converter.source.probe import detect, open_disk
 from converter.source.reader import Reader, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from converter.model import Finding, SourceDisk
+
+_MACHINES = {ContainerFormat.OVA: machine.open_ova, ContainerFormat.OVF: machine.open_ovf}
 
 
 def open_source(paths: Sequence[Path], *, work: Path) -> Source:
@@ -26,22 +30,21 @@ def open_source(paths: Sequence[Path], *, work: Path) -> Source:
     `DamagedInputError`, `GuestRefusedError`, or `UsageError` for what cannot be read at all.
     """
     formats = []
-    disks = []
     for path in paths:
         with Reader(whole(path)) as reader:
-            form = detect(reader)
-            formats.append(form)
-            if form is ContainerFormat.OVA:
-                disks += ova.open_ova(reader, work=work)
-            elif form is ContainerFormat.OVF:
-                disks += ovf.open_ovf(reader, work=work)
-            else:
-                disks.append(open_disk(reader, form, work=work))
-    virtual = {ContainerFormat.OVA, ContainerFormat.OVF}
-    if len(paths) > 1 and virtual.intersection(formats):
+            formats.append(detect(reader))
+    if len(paths) > 1 and not _MACHINES.keys().isdisjoint(formats):
         raise UsageError(
             "source-mixed",
             "an OVA or OVF is a whole machine and cannot be given with other disks",
             hint="give the OVA alone, or the disks alone",
         )
-    return Source(tuple(paths), formats[0], tuple(disks))
+    disks: list[SourceDisk] = []
+    findings: list[Finding] = []
+    for path, form in zip(paths, formats, strict=True):
+        with Reader(whole(path)) as reader:
+            if form in _MACHINES:
+                disks, findings = _MACHINES[form](reader, work=work)
+            else:
+                disks.append(open_disk(reader, form, work=work))
+    return Source(tuple(paths), formats[0], tuple(disks), tuple(findings))

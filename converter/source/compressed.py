@@ -1,28 +1,36 @@
-"""Raw disks compressed with gzip, xz, zstd or bzip2: unpacked, sparse, into a private directory."""
+"""Disks compressed with gzip, xz, zstd or bzip2: unpacked, sparse, into a private directory.
+
+A file may be several streams one after another, as parallel compressors and `cat` make them. It
+must end with a whole one: what Python's own file objects do not insist on.
+"""
 
 from __future__ import annotations
 
 import bz2
-import gzip
 import lzma
 import os
 import shutil
-from typing import IO, TYPE_CHECKING, Final
+import tempfile
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
 
 import zstandard
 
-from converter.errors import DamagedInputError, HostError
+from converter.errors import DamagedInputError, HostError, writing_failed
+from converter.source import sparse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from converter.source.reader import Reader
 
-_PIECE: Final = 1 << 20
-_ZEROS: Final = bytes(_PIECE)
+# What goes in at once: zstd gives all that comes of it at once, at most 32768 times as much.
+_INPUT: Final = 4 << 10
 # What is kept free on the disk that is unpacked to.
 _RESERVE: Final = 256 << 20
+# xz -9 needs 65 MiB; a header may ask for 4 GiB.
+_MEMORY: Final = 512 << 20
 _MAGICS: Final = {
     "gzip": b"\x1f\x8b\x08",
     "xz": b"\xfd7zXZ\0",
@@ -31,21 +39,28 @@ _MAGICS: Final = {
 }
 
 
-def _open_zstd(file: IO[bytes]) -> IO[bytes]:
-    reader: IO[bytes] = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-    return reader
+class _Stream(Protocol):
+    """A decompressor of one stream: what the four libraries have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, /) -> bytes: ...
 
 
-_OPENERS: Final[dict[str, Callable[[IO[bytes]], IO[bytes]]]] = {
-    "gzip": lambda file: gzip.GzipFile(fileobj=file),  # type: ignore[dict-item, return-value]
-    "xz": lzma.LZMAFile,
-    "zstd": _open_zstd,
-    "bzip2": bz2.BZ2File,
+_STREAMS: Final[dict[str, Callable[[], _Stream]]] = {
+    "gzip": lambda: zlib.decompressobj(wbits=31),
+    "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MEMORY),
+    "zstd": lambda: zstandard.ZstdDecompressor().decompressobj(),
+    "bzip2": bz2.BZ2Decompressor,
 }
 
 
 def kind(head: bytes) -> str:
     """Give the compression a file begins with, "" if none."""
+    if head[1:4] == b"\x2a\x4d\x18" and 0x50 <= head[0] <= 0x5F:
+        return "zstd"  # a skippable frame, as pzstd begins with
     return next((name for name, magic in _MAGICS.items() if head.startswith(magic)), "")
 
 
@@ -55,60 +70,54 @@ def unpack(reader: Reader, work: Path) -> Path:
     Raises `DamagedInputError` ``compression-damaged``, `HostError` ``disk-full``.
     """
     name = kind(reader.head(16))
-    number = len(list(work.glob("unpacked*")))
-    target = work / f"unpacked{number}"
+    descriptor, target = tempfile.mkstemp(prefix="unpacked", dir=work)
     try:
-        with _Member(reader) as packed, _OPENERS[name](packed) as source, target.open("wb") as out:
-            _copy_sparse(source, out, work)
-    except (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError) as error:
-        raise DamagedInputError(
-            "compression-damaged",
-            f"{reader.name}: the {name} data is damaged or cut off: {error}",
-            hint="copy it again, and check it with the compressor's own test (-t)",
-        ) from error
-    return target
+        offset = 0
+        for piece in _pieces(reader, name):
+            _check_room(work)
+            sparse.write(descriptor, piece, offset)
+            offset += len(piece)
+        os.ftruncate(descriptor, offset)
+    except OSError as error:
+        raise writing_failed(Path(target), error, code="unpacking-failed") from error
+    finally:
+        os.close(descriptor)
+    return Path(target)
 
 
-def _copy_sparse(source: IO[bytes], out: IO[bytes], work: Path) -> None:
-    while piece := source.read(_PIECE):
-        if piece == _ZEROS:
-            out.seek(len(piece), os.SEEK_CUR)
-            continue
-        if shutil.disk_usage(work).free < _RESERVE:
-            raise HostError(
-                "disk-full",
-                f"{work}: less than {_RESERVE >> 20} MiB are free for the decompressed disk",
-                hint="free some space, or choose another output directory",
-            )
-        out.write(piece)
-    out.truncate()
+def _pieces(reader: Reader, name: str) -> Iterator[bytes]:
+    """Give what is inside, in pieces of bounded size."""
+    stream: _Stream | None = None
+    for offset in range(0, reader.length, _INPUT):
+        packed = reader.read(offset, min(_INPUT, reader.length - offset))
+        while packed:
+            if stream is None:
+                # Zeros may fill up what is between streams, and after the last.
+                packed = packed.lstrip(b"\0")
+                stream = _STREAMS[name]() if packed else None
+                continue
+            try:
+                yield stream.decompress(packed)
+            except (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
+                raise _damaged(reader, name, str(error)) from error
+            packed = stream.unused_data if stream.eof else b""
+            stream = None if stream.eof else stream
+    if stream is not None:
+        raise _damaged(reader, name, "it ends too early")
 
 
-class _Member:
-    """The bytes of a reader as a file object that can only be read on."""
+def _damaged(reader: Reader, name: str, what: str) -> DamagedInputError:
+    return DamagedInputError(
+        "compression-damaged",
+        f"{reader.name}: the {name} data is damaged or cut off: {what}",
+        hint="copy it again, and check it with the compressor's own test (-t)",
+    )
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
-        self._at = 0
 
-    def __enter__(self) -> IO[bytes]:
-        return self  # type: ignore[return-value]
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def read(self, size: int = -1) -> bytes:
-        left = self._reader.length - self._at
-        piece = self._reader.read(self._at, left if size < 0 else min(size, left))
-        self._at += len(piece)
-        return piece
-
-    def seekable(self) -> bool:
-        return False
-
-    def readable(self) -> bool:
-        return True
-
-    @property
-    def closed(self) -> bool:
-        return False
+def _check_room(work: Path) -> None:
+    if shutil.disk_usage(work).free < _RESERVE:
+        raise HostError(
+            "disk-full",
+            f"{work}: less than {_RESERVE >> 20} MiB are free for the decompressed disk",
+            hint="free some space, or choose another output directory",
+        )

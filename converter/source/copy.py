@@ -6,28 +6,29 @@ anywhere is found out here.
 
 from __future__ import annotations
 
-import errno
 import os
 import re
+import tempfile
 import threading
 from typing import TYPE_CHECKING, Final
 
 from converter import process
-from converter.errors import ConversionError, DamagedInputError, HostError
-from converter.model import DiskFormat
-from converter.source import grains
-from converter.source.overlay import filename, node, padded
+from converter.errors import ConversionError, writing_failed
+from converter.source import grains, sparse
+from converter.source.complaints import host_fault, judged
+from converter.source.overlay import filename, node, padded, plain_data
+from converter.source.reader import Reader
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
-    from converter.model import SourceDisk
+    from converter.model import ByteRange, SourceDisk
 
 _PIECE: Final = 1 << 20
-_ZEROS: Final = bytes(_PIECE)
 _PERCENT: Final = re.compile(rb"\((\d+\.\d+)/100%\)")
+_COMPLAINT: Final = 4096
 
 
 class CopyJob:
@@ -43,8 +44,9 @@ class CopyJob:
     ) -> None:
         """Prepare it; `directory` holds the links that QEMU is given, `progress` gets 0 to 1."""
         self._disk = disk
-        self._target = target
-        self._directory = directory
+        self._target = target.absolute()
+        self._plain = plain_data(disk)
+        self._layers = filename(node(disk, directory))
         self._progress = progress
         self._cancelled = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
@@ -78,13 +80,13 @@ class CopyJob:
         try:
             self._copy()
         except OSError as error:
-            self._failure = _translated(self._target, error)
+            self._failure = writing_failed(self._target, error, code="copy-failed")
         except Exception as error:  # noqa: BLE001 - kept, and raised by wait()
             self._failure = error
 
     def _copy(self) -> None:
-        if self._disk.format is DiskFormat.RAW:
-            self._copy_raw()
+        if self._plain is not None:
+            self._copy_plain(self._plain)
         elif self._disk.subformat == "streamOptimized":
             self._unpack_grains()
         else:
@@ -94,23 +96,19 @@ class CopyJob:
             os.truncate(self._target, padded(self._disk.virtual_size))
             self._progress(1.0)
 
-    def _copy_raw(self) -> None:
+    def _copy_plain(self, data: ByteRange) -> None:
         """Copy what is not a hole or zero."""
-        size = self._disk.virtual_size
-        with self._disk.file.path.open("rb", buffering=0) as source, self._target.open("wb") as out:
-            for start, end in _data(source.fileno(), self._disk.file.offset, size):
+        with Reader(data, name=self._disk.label) as source, self._target.open("wb") as out:
+            for start, end in source.data(0, data.length):
                 for offset in range(start, end, _PIECE):
                     if self._cancelled.is_set():
                         return
-                    at = self._disk.file.offset + offset
-                    piece = os.pread(source.fileno(), min(_PIECE, end - offset), at)
-                    if piece != _ZEROS[: len(piece)]:
-                        os.pwrite(out.fileno(), piece, offset)
-                    self._progress(offset / size)
+                    piece = source.read(offset, min(_PIECE, end - offset))
+                    sparse.write(out.fileno(), piece, offset)
+                    self._progress(offset / data.length)
 
     def _unpack_grains(self) -> None:
         with self._target.open("wb") as out:
-            out.truncate(padded(self._disk.virtual_size))
             grains.unpack(
                 self._disk,
                 out.fileno(),
@@ -120,56 +118,19 @@ class CopyJob:
 
     def _convert(self) -> None:
         """Have qemu-img copy it; its progress comes on stdout as `(12.34/100%)`."""
-        layers = filename(node(self._disk, self._directory))
-        argv = ["qemu-img", "convert", "-p", "-W", "-S", "64k", "-O", "raw", layers]
-        with process.start([*argv, str(self._target)]) as child:
-            self._child = child
-            while child.stdout and (piece := os.read(child.stdout.fileno(), 4096)):
-                for match in _PERCENT.finditer(piece):
-                    self._progress(float(match[1]) / 100)
-            said = child.stderr.read().decode("utf-8", "replace").strip() if child.stderr else ""
+        argv = ["qemu-img", "convert", "-p", "-W", "-S", "64k", "-O", "raw", self._layers]
+        with tempfile.TemporaryFile() as complaint:
+            with process.start([*argv, str(self._target)], stderr=complaint) as child:
+                self._child = child
+                if self._cancelled.is_set():  # between the last look and now
+                    child.kill()
+                while child.stdout and (piece := os.read(child.stdout.fileno(), 4096)):
+                    for match in _PERCENT.finditer(piece):
+                        self._progress(float(match[1]) / 100)
+            complaint.seek(0)
+            said = complaint.read(_COMPLAINT).decode("utf-8", "replace")
         if child.returncode != 0 and not self._cancelled.is_set():
-            raise _judged(self._disk, said)
-
-
-def _data(descriptor: int, base: int, size: int) -> list[tuple[int, int]]:
-    """Give the stretches of data in `size` bytes from `base` on, relative to it (lseek(2))."""
-    found = []
-    position, end = base, base + size
-    while position < end:
-        try:
-            start = os.lseek(descriptor, position, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:
-                break
-            return [(0, size)]  # a device or filesystem that has no map
-        position = min(os.lseek(descriptor, start, os.SEEK_HOLE), end)
-        if start < end:
-            found.append((start - base, position - base))
-    return found
-
-
-def _translated(target: Path, error: OSError) -> ConversionError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return _disk_full(target, str(error.strerror))
-    return ConversionError("copy-failed", f"copying to {target} failed: {error}")
-
-
-def _disk_full(target: Path, said: str) -> HostError:
-    return HostError(
-        "disk-full", f"{target}: {said}", hint="free some space, or choose another output directory"
-    )
-
-
-def _judged(disk: SourceDisk, said: str) -> ConversionError:
-    """Tell what qemu-img's complaint means."""
-    if "No space left" in said:
-        return _disk_full(disk.file.path, said)
-    return DamagedInputError(
-        "source-damaged",
-        f"{disk.file.path}: {said}",
-        hint="copy it again from where it was exported to, or export it again",
-    )
+            raise judged(self._disk.label, self._target, child.returncode, said)
 
 
 def lay_over(overlay: Path, base: Path) -> None:
@@ -177,7 +138,15 @@ def lay_over(overlay: Path, base: Path) -> None:
 
     Nothing else may have the overlay open. The overlay is used up by this.
     """
-    process.run(
-        ["qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "raw", "-b", str(base), str(overlay)]
+    _lay_over(
+        base, "rebase", "-u", "-f", "qcow2", "-F", "raw", "-b", str(base.absolute()), str(overlay)
     )
-    process.run(["qemu-img", "commit", "-q", "-d", "-f", "qcow2", str(overlay)])
+    _lay_over(base, "commit", "-q", "-d", "-f", "qcow2", str(overlay))
+
+
+def _lay_over(base: Path, *arguments: str) -> None:
+    done = process.run(["qemu-img", *arguments], check=False)
+    if done.status != 0:
+        raise host_fault(base, done.status, done.reason) or ConversionError(
+            "lay-over-failed", f"{base}: laying the changes over it failed: {done.reason}"
+        )

@@ -6,28 +6,27 @@ marker (LBA in sectors, u64; size, u32) and a zlib stream (RFC 1950) of one grai
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from converter.source import vmdk
+from converter.source import sparse, vmdk_sparse
 from converter.source.reader import Reader, damaged
+from converter.source.vmdk_sparse import SECTOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from converter.model import SourceDisk
-    from converter.source.vmdk import SparseHeader
+    from converter.source.vmdk_sparse import SparseHeader
 
 _MARKER: Final = struct.Struct("<QI")
 _THREADS: Final = 2
-# Grains in flight: 16 MiB of data at the usual 64 KiB a grain.
+# Grains between two looks at whether to go on: 16 MiB of data at the usual 64 KiB a grain.
 _BATCH: Final = 256
-# Marks of a grain table: nothing there, and a grain of zeros.
-_EMPTY: Final = (0, 1)
 
 
 def unpack(
@@ -42,35 +41,29 @@ def unpack(
     Raises `DamagedInputError` ``vmdk-grain-length`` for a grain that does not inflate to its
     length, ``vmdk-grain-place`` for one whose marker names another place.
     """
-    with Reader(disk.file) as reader, ThreadPoolExecutor(_THREADS) as pool:
-        header = vmdk.with_footer(reader, vmdk.read_header(reader))
-        # In the order of the file: one sequential pass over it.
-        grains = sorted(_grains(reader, header), key=lambda grain: grain[1])
-        waiting = iter(grains)
-        done = 0
-        while (batch := list(islice(waiting, _BATCH))) and not is_cancelled():
-            for _ in pool.map(lambda grain: _write(reader, header, descriptor, grain), batch):
-                done += 1
-            progress(done / len(grains))
+    with Reader(disk.file, name=disk.label) as reader, ThreadPoolExecutor(_THREADS) as pool:
+        header = vmdk_sparse.with_footer(reader, vmdk_sparse.read_header(reader))
+        write = partial(_write, reader, header, descriptor)
+        # In the order of the disk, which is that of the file too: it was written as a stream.
+        grains = _grains(reader, header)
+        while (batch := list(islice(grains, _BATCH))) and not is_cancelled():
+            for _ in pool.map(write, batch):
+                pass
+            progress(batch[-1][0] / header.capacity)
 
 
 def _grains(reader: Reader, header: SparseHeader) -> Iterator[tuple[int, int]]:
     """Give (LBA, place in the file) of every grain that holds data, in sectors."""
-    entries = header.entries_per_table
-    for number, table in enumerate(vmdk.grain_directory(reader, header)):
-        if table in _EMPTY:
-            continue
-        data = reader.read(table * vmdk.SECTOR, entries * 4)
-        for index, (place,) in enumerate(struct.iter_unpack("<I", data)):
-            lba = (number * entries + index) * header.grain
-            if place not in _EMPTY and lba < header.capacity:
-                yield lba, place
+    for lba, places in vmdk_sparse.grain_tables(reader, header):
+        for index, place in enumerate(places):
+            if not header.is_empty(place):
+                yield lba + index * header.grain, place
 
 
 def _write(reader: Reader, header: SparseHeader, descriptor: int, grain: tuple[int, int]) -> None:
     lba, place = grain
-    length = header.grain * vmdk.SECTOR
-    marked, size = _MARKER.unpack(reader.read(place * vmdk.SECTOR, _MARKER.size))
+    length = header.grain * SECTOR
+    marked, size = _MARKER.unpack(reader.read(place * SECTOR, _MARKER.size))
     if marked != lba:
         raise damaged(
             "vmdk-grain-place", reader.name, f"the grain for sector {lba} is marked {marked}"
@@ -78,27 +71,29 @@ def _write(reader: Reader, header: SparseHeader, descriptor: int, grain: tuple[i
     # Deflate makes data longer by 0.1 % at most (RFC 1951); this is generous, and a bound.
     if size > 2 * length:
         raise damaged("vmdk-grain-length", reader.name, f"grain {lba}: {size} bytes compressed")
-    data = _inflate(reader, lba, reader.read(place * vmdk.SECTOR + _MARKER.size, size), length)
-    room = min(length, (header.capacity - lba) * vmdk.SECTOR)
-    if data.count(0) != len(data):
-        os.pwrite(descriptor, data[:room], lba * vmdk.SECTOR)
+    # Of the last grain some writers store only what the disk has of it.
+    room = min(length, (header.capacity - lba) * SECTOR)
+    packed = reader.read(place * SECTOR + _MARKER.size, size)
+    data = _inflate(reader, lba, packed, (length, room))
+    sparse.write(descriptor, data[:room], lba * SECTOR)
 
 
-def _inflate(reader: Reader, lba: int, packed: bytes, length: int) -> bytes:
+def _inflate(reader: Reader, lba: int, packed: bytes, lengths: tuple[int, ...]) -> bytes:
     inflater = zlib.decompressobj()
     try:
-        data = inflater.decompress(packed, length + 1)
+        data = inflater.decompress(packed, max(lengths) + 1)
     except zlib.error as error:
         raise damaged(
             "vmdk-grain-length",
             reader.name,
             f"grain at sector {lba}: Uncompressed data has invalid length ({error})",
         ) from error
-    if len(data) != length:
+    # Without its end, and the checksum there, it may be anything.
+    if len(data) not in lengths or not inflater.eof:
         raise damaged(
             "vmdk-grain-length",
             reader.name,
             f"grain at sector {lba}: Uncompressed data has invalid length"
-            f" ({len(data)} bytes instead of {length})",
+            f" ({len(data)} bytes instead of {max(lengths)})",
         )
     return data

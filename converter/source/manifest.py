@@ -6,6 +6,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Final
 
+from converter.errors import DamagedInputError
 from converter.source.reader import Reader, damaged
 
 if TYPE_CHECKING:
@@ -25,19 +26,22 @@ def verify(reader: Reader, find: Callable[[str], ByteRange]) -> None:
     """
     if reader.length > _LIMIT:
         raise damaged("ova-manifest-invalid", reader.name, f"a manifest of {reader.length} bytes")
-    for line in reader.read(0, reader.length).decode("utf-8", "replace").splitlines():
-        if not line.strip():
-            continue
-        match = _LINE.fullmatch(line.strip())
+    # The names are those of the archive: bytes that are no UTF-8 are kept apart (surrogateescape).
+    text = reader.read(0, reader.length).decode("utf-8-sig", "surrogateescape")
+    seen: dict[tuple[str, str], str] = {}
+    for line in filter(None, map(str.strip, text.split("\n"))):
+        match = _LINE.fullmatch(line)
         if match is None:
             raise damaged("ova-manifest-invalid", reader.name, f"not a manifest line: {line!r}")
         algorithm, name, expected = match.groups()
-        found = _digest(find(name), algorithm.lower())
+        if (algorithm, name) not in seen:
+            seen[algorithm, name] = _digest(find(name), algorithm.lower())
+        found = seen[algorithm, name]
         if found != expected.lower():
-            raise damaged(
+            raise DamagedInputError(
                 "ova-manifest-mismatch",
-                reader.name,
-                f"{name}: its {algorithm} is {found}, the manifest says {expected.lower()}",
+                f"{reader.name}: the {algorithm} of {name!r} is {found}, not {expected.lower()}",
+                hint="the export was damaged, or changed by hand: copy or export it again",
             )
 
 

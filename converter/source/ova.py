@@ -1,86 +1,155 @@
-"""OVA: a tar (POSIX.1 ustar, pax, GNU) of one OVF, its disks and perhaps a manifest.
+"""OVA: a tar (POSIX.1 ustar and pax, GNU) of one OVF, its disks and perhaps a manifest.
 
 Members are never unpacked: each is a stretch of the archive. Only plain files with plain names
-count as members; a link, a device or a name with a path in it is refused.
+count as members; a link, a device or a name with a path in it is refused. `./NAME`, which tar
+writes when it is told to, is NAME. The archive is read here rather than by tarfile, which reads
+headers of any size, and takes a damaged one for the end.
 """
 
 from __future__ import annotations
 
-import tarfile
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from converter.errors import DamagedInputError, GuestRefusedError
 from converter.model import ByteRange
-from converter.source import manifest, ovf
-from converter.source.reader import Reader, damaged, truncated
+from converter.source.reader import damaged
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
-    from converter.model import SourceDisk
+    from converter.source.reader import Reader
 
-_MAX_MEMBERS: Final = 1000
-
-
-def open_ova(reader: Reader, *, work: Path) -> list[SourceDisk]:
-    """Open the disks of an OVA, in its OVF's order; its manifest is verified first."""
-    members = _members(reader)
-    descriptors = [name for name in members if name.lower().endswith(".ovf")]
-    if len(descriptors) != 1:
-        raise damaged(
-            "ova-no-ovf", reader.name, f"holds {len(descriptors)} OVF descriptors, not one"
-        )
-
-    def find(name: str) -> ByteRange:
-        if name not in members:
-            raise DamagedInputError(
-                "member-missing",
-                f"{reader.name}: has no member {name!r}, which its OVF or manifest names",
-                hint="the archive is incomplete: export the machine again",
-            )
-        return members[name]
-
-    for name in members:
-        if name.lower().endswith(".mf"):
-            with Reader(members[name]) as listed:
-                manifest.verify(listed, find)
-    with Reader(members[descriptors[0]]) as descriptor:
-        if descriptor.length > ovf.LIMIT:
-            raise damaged("ovf-invalid", reader.name, f"an OVF of {descriptor.length} bytes")
-        data = descriptor.read(0, descriptor.length)
-    return ovf.open_disks(reader.name, data, find, work=work)
+MAGIC: Final = b"ustar"
+MAGIC_AT: Final = 257
+_BLOCK: Final = 512
+_MAX_HEADERS: Final = 4000
+_MAX_EXTENSION: Final = 64 << 10
+# Type flags: files (the last is "contiguous"), GNU's long names, pax headers, directories.
+_FILES: Final = (b"0", b"\0", b"7")
+_LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL, _DIRECTORY = b"L", b"K", b"x", b"g", b"5"
 
 
-def _members(reader: Reader) -> dict[str, ByteRange]:
-    members: dict[str, ByteRange] = {}
-    path = reader.file.path
-    try:
-        with tarfile.open(path, "r:") as archive:
-            for member in archive:
-                _check_member(reader, member, members)
-                members[member.name] = ByteRange(path, member.offset_data, member.size)
-    except tarfile.TarError as error:
-        raise damaged("ova-tar-damaged", reader.name, f"the archive is damaged: {error}") from error
-    return members
+@dataclass(frozen=True, slots=True)
+class _Header:
+    name: str
+    kind: bytes
+    data: int
+    size: int
 
 
-def _check_member(reader: Reader, member: tarfile.TarInfo, members: dict[str, ByteRange]) -> None:
-    name = member.name
-    if not member.isreg() or member.issparse():
+def members(reader: Reader) -> dict[str, ByteRange]:
+    """Give the members of an archive by their names, in its order.
+
+    Raises `DamagedInputError` ``ova-tar-damaged``, ``truncated``; `GuestRefusedError`
+    ``ova-member``.
+    """
+    found: dict[str, ByteRange] = {}
+    for header in _headers(reader):
+        name = header.name.removeprefix("./")
+        if header.kind == _DIRECTORY and name in ("", "."):
+            continue
+        if name.startswith("._") and header.kind in _FILES:
+            continue  # a Mac's attributes of the file of that name
+        _check_member(reader, name, header, found)
+        place = reader.file.offset + header.data
+        found[name] = ByteRange(reader.file.path, place, header.size)
+    return found
+
+
+def _check_member(reader: Reader, name: str, header: _Header, found: dict[str, ByteRange]) -> None:
+    if header.kind not in _FILES:
         raise _refused(reader, f"its member {name!r} is not a plain file")
     if "/" in name or name in ("", ".", ".."):
         raise _refused(reader, f"its member {name!r} has a path in its name")
-    if name in members:
+    if name in found:
         raise _refused(reader, f"it has two members named {name!r}")
-    if len(members) >= _MAX_MEMBERS:
-        raise _refused(reader, f"it has more than {_MAX_MEMBERS} members")
-    if member.offset_data + member.size > reader.length:
-        raise truncated(reader.name, member.offset_data + member.size, reader.length)
+
+
+def _headers(reader: Reader) -> Iterator[_Header]:
+    """Give every member's header, with what the extensions before it say."""
+    offset, extended = 0, dict[str, str]()
+    for _ in range(_MAX_HEADERS):
+        if offset == reader.length:
+            return  # not every writer ends the archive with two empty blocks
+        block = reader.read(offset, _BLOCK)
+        if not any(block):
+            return
+        header = _parse(reader, block, offset, extended)
+        reader.check(header.data, header.size)
+        # The padding of the last member may be missing.
+        offset = min(header.data + -(-header.size // _BLOCK) * _BLOCK, reader.length)
+        if header.kind in (_LONG_NAME, _PAX):
+            extended |= _extension(reader, header)
+        elif header.kind not in (_LONG_LINK, _PAX_GLOBAL):
+            yield header
+            extended = {}
+    raise _refused(reader, f"it has more than {_MAX_HEADERS} members")
+
+
+def _parse(reader: Reader, block: bytes, offset: int, extended: dict[str, str]) -> _Header:
+    """Read a header block (POSIX.1 pax, "ustar Interchange Format")."""
+    total = sum(block) - sum(block[148:156]) + 8 * ord(" ")
+    if _number(block[148:156]) != total:
+        raise _damaged(reader, f"the checksum of the header at byte {offset} is wrong")
+    kind = block[156:157]
+    own = kind in (_LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL)
+    size = _number(block[124:136])
+    if not own and "size" in extended:
+        size = _decimal(extended["size"])
+    if size is None:
+        raise _damaged(reader, f"the header at byte {offset} has no size")
+    name = _text(block[:100])
+    if block[257:263] == b"ustar\0" and block[345]:
+        name = f"{_text(block[345:500])}/{name}"
+    if any(key.startswith("GNU.sparse.") for key in extended):
+        raise _refused(reader, f"its member {name!r} is a sparse file of GNU tar")
+    name = name if own else extended.get("path", name)
+    return _Header(name, kind, offset + _BLOCK, size)
+
+
+def _extension(reader: Reader, header: _Header) -> dict[str, str]:
+    """Read a GNU long name, or the records of a pax header."""
+    if header.size > _MAX_EXTENSION:
+        raise _damaged(reader, f"the extended header at byte {header.data} has {header.size} bytes")
+    data = reader.read(header.data, header.size)
+    if header.kind == _LONG_NAME:
+        return {"path": _text(data)}
+    records: dict[str, str] = {}
+    while data.strip(b"\0"):
+        length = _decimal(_text(data[:10].partition(b" ")[0])) or 0
+        record, data = data[:length], data[length:]
+        key, equals, value = record.partition(b" ")[2].partition(b"=")
+        if not equals or not value.endswith(b"\n"):
+            raise _damaged(reader, f"the extended header at byte {header.data} cannot be read")
+        records[_text(key)] = _text(value[:-1])
+    return records
+
+
+def _number(field: bytes) -> int | None:
+    """Read a number: octal digits, or GNU's base 256 for what does not fit."""
+    if field[0] == 0x80:
+        return int.from_bytes(field[1:], "big")
+    digits = field.strip(b"\0 ")
+    return int(digits, 8) if digits and not digits.strip(b"01234567") else None
+
+
+def _decimal(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
+
+
+def _text(field: bytes) -> str:
+    return field.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+
+
+def _damaged(reader: Reader, what: str) -> DamagedInputError:
+    return damaged("ova-tar-damaged", reader.name, f"the archive is damaged: {what}")
 
 
 def _refused(reader: Reader, what: str) -> GuestRefusedError:
     return GuestRefusedError(
         "ova-member",
         f"{reader.name}: {what}",
-        hint="export the machine again, or make the OVA with ovftool",
+        hint="export the machine again, or make the OVA with ovftool; by hand: tar -C DIR -cf"
+        " NAME.ova NAME.ovf DISK…",
     )

@@ -3,45 +3,74 @@
 QEMU is given every layer explicitly, so it probes nothing; and every file by a link of ours with a
 short name, because a qcow2 has 1023 bytes for its backing file's name and users' paths may be long.
 A VMDK in several extents gets a descriptor of ours: the user's is never opened by anything else.
+Layers that could name a backing file are told that they have none.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import stat
 from typing import TYPE_CHECKING, Any, Final
 
 from converter import process
-from converter.errors import GuestRefusedError
-from converter.model import DiskFormat
+from converter.errors import GuestRefusedError, UsageError
+from converter.model import ByteRange, DiskFormat
+from converter.source.complaints import judged
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from converter.model import ByteRange, Extent, SourceDisk
+    from converter.model import Extent, SourceDisk
 
 SECTOR: Final = 512
+_LONGEST_NAME: Final = 1023
 _DRIVERS: Final = {
-    DiskFormat.RAW: "raw",
     DiskFormat.VMDK: "vmdk",
     DiskFormat.VHD: "vpc",
     DiskFormat.VHDX: "vhdx",
     DiskFormat.QCOW2: "qcow2",
     DiskFormat.VDI: "vdi",
 }
+_FIXED: Final = (DiskFormat.VHD, "fixed")
+_NO_BACKING: Final = {"backing": None}
+_OPTIONS: Final[dict[DiskFormat, dict[str, Any]]] = {
+    DiskFormat.VMDK: _NO_BACKING,
+    DiskFormat.QCOW2: _NO_BACKING,
+    # What Azure and Hyper-V go by; QEMU would take the rounded geometry for some creators.
+    DiskFormat.VHD: {"force_size_calc": "current_size"},
+}
 
 
 def create_overlay(disk: SourceDisk, *, directory: Path, name: str) -> Path:
-    """Make an empty qcow2 `name` in `directory` that reads as `disk` and takes all writes."""
+    """Make an empty qcow2 `name` in `directory` that reads as `disk` and takes all writes.
+
+    Raises `DamagedInputError` when QEMU cannot open the source, `UsageError` ``source-in-use``.
+    """
     overlay = directory / f"{name}.qcow2"
     layers = node(disk, directory)
-    process.run(
+    backing = filename(layers)
+    if len(backing) > _LONGEST_NAME or not _is_text(str(directory)):
+        raise UsageError(
+            "path-unusable",
+            f"{directory}: is too long for a path to work in, or no UTF-8",
+            hint="choose an output directory with a shorter, plain path",
+        )
+    done = process.run(
         [
             "qemu-img", "create", "-q", "-f", "qcow2", "-F", str(layers["driver"]),
-            "-b", filename(layers), str(overlay),
-        ]
+            "-b", backing, str(overlay.absolute()), str(padded(disk.virtual_size)),
+        ],
+        check=False,
     )  # fmt: skip
+    if done.status != 0:
+        raise judged(disk.label, overlay, done.status, done.reason)
     return overlay
+
+
+def _is_text(path: str) -> bool:
+    return path == path.encode("utf-8", "replace").decode()
 
 
 def filename(layers: dict[str, Any]) -> str:
@@ -54,68 +83,81 @@ def padded(size: int) -> int:
     return -(-size // SECTOR) * SECTOR
 
 
+def plain_data(disk: SourceDisk) -> ByteRange | None:
+    """Give the stretch of a file that holds the disk's data as they are, if one does."""
+    if disk.extents:
+        extent = disk.extents[0]
+        if len(disk.extents) > 1 or extent.file is None or extent.kind == "SPARSE":
+            return None
+        file = extent.file
+        return ByteRange(file.path, file.offset + extent.file_offset, disk.virtual_size)
+    if disk.format is DiskFormat.RAW or (disk.format, disk.subformat) == _FIXED:
+        return ByteRange(disk.file.path, disk.file.offset, disk.virtual_size)
+    return None
+
+
 def node(disk: SourceDisk, directory: Path) -> dict[str, Any]:
     """Give QEMU's block graph for `disk`; its files are linked into `directory`."""
-    if disk.extents:
-        return _extents(disk, directory)
-    if disk.format is DiskFormat.RAW:
-        return _range(disk.file, directory, offset=0, size=disk.virtual_size)
-    layers: dict[str, Any] = {"driver": _DRIVERS[disk.format], "file": _file(disk.file, directory)}
-    if disk.format is DiskFormat.VHD:
-        # What Azure and Hyper-V go by; QEMU would take the rounded geometry for some creators.
-        layers["force_size_calc"] = "current_size"
-    return layers
+    directory = directory.absolute()
+    data = plain_data(disk)
+    if data is not None:
+        return _raw(data, directory)
+    file = _extents(disk, directory) if disk.extents else _file(disk.file, directory)
+    options = _OPTIONS.get(disk.format, {})
+    return {"driver": _DRIVERS[disk.format], "file": file, **options}
 
 
 def _extents(disk: SourceDisk, directory: Path) -> dict[str, Any]:
-    first = disk.extents[0]
-    if len(disk.extents) == 1 and first.kind in ("FLAT", "VMFS") and first.file is not None:
-        size = first.sectors * SECTOR
-        return _range(first.file, directory, offset=first.file_offset, size=size)
+    """Write the descriptor of the same disk with our own names for its extents."""
     if any(extent.file is not None and extent.file.offset for extent in disk.extents):
         raise GuestRefusedError(
             "ova-split-vmdk",
             f"{disk.label}: is a VMDK in several extents inside an OVA",
             hint="unpack the OVA (tar -x) and give the VMDK's descriptor",
         )
-    descriptor = _link_name(disk.file, directory).with_suffix(".vmdk")
-    descriptor.write_text(_descriptor(disk, directory), encoding="ascii")
-    return {"driver": "vmdk", "file": _protocol(descriptor)}
-
-
-def _descriptor(disk: SourceDisk, directory: Path) -> str:
-    """Write the descriptor of the same disk with our own names for its extents."""
     lines = "".join(_extent_line(extent, directory) for extent in disk.extents)
-    return (
+    text = (
         "# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\n"
         f'createType="twoGbMaxExtentSparse"\n\n{lines}\n'
         'ddb.adapterType = "lsilogic"\n'
     )
+    descriptor = directory / f"{_short(text.encode())}.vmdk"
+    descriptor.write_text(text, encoding="ascii")
+    return _protocol(descriptor)
 
 
 def _extent_line(extent: Extent, directory: Path) -> str:
     if extent.file is None:
-        return f"RW {extent.sectors} ZERO\n"
-    name = _linked(extent.file, directory).name
+        # QEMU has no extents of zeros.
+        name = _hole(extent.sectors * SECTOR, directory).name
+        return f'RW {extent.sectors} FLAT "{name}" 0\n'
+    name = _linked(extent.file.path, directory).name
     if extent.kind == "SPARSE":
         return f'RW {extent.sectors} SPARSE "{name}"\n'
     return f'RW {extent.sectors} FLAT "{name}" {extent.file_offset // SECTOR}\n'
 
 
+def _hole(size: int, directory: Path) -> Path:
+    path = directory / f"zeros-{size}"
+    with path.open("ab") as file:
+        file.truncate(size)
+    return path
+
+
 def _file(file: ByteRange, directory: Path) -> dict[str, Any]:
     """Give the node of a stretch of a file: itself, or a window on it."""
-    link = _linked(file, directory)
+    link = _linked(file.path, directory)
     if file.offset == 0 and file.length == link.stat().st_size:
         return _protocol(link)
     return _window(link, file.offset, file.length)
 
 
-def _range(file: ByteRange, directory: Path, *, offset: int, size: int) -> dict[str, Any]:
-    link = _linked(file, directory)
-    if file.offset + offset == 0 and size == link.stat().st_size:
+def _raw(data: ByteRange, directory: Path) -> dict[str, Any]:
+    link = _linked(data.path, directory)
+    if data.offset == 0 and data.length == link.stat().st_size:
         # QEMU rounds a whole file up to sectors by itself.
         return {"driver": "raw", "file": _protocol(link)}
-    return _window(link, file.offset + offset, padded(size))
+    return _window(link, data.offset, padded(data.length))
 
 
 def _window(link: Path, offset: int, size: int) -> dict[str, Any]:
@@ -127,17 +169,14 @@ def _protocol(path: Path) -> dict[str, Any]:
     return {"driver": driver, "filename": str(path)}
 
 
-def _link_name(file: ByteRange, directory: Path) -> Path:
-    """Give the name of our link to a file: the same for the same file."""
-    target = file.path.resolve()
-    for link in directory.glob("s[0-9]*"):
-        if link.is_symlink() and link.readlink() == target:
-            return link
-    return directory / f"s{len(list(directory.glob('s[0-9]*')))}"
-
-
-def _linked(file: ByteRange, directory: Path) -> Path:
-    link = _link_name(file, directory)
+def _linked(path: Path, directory: Path) -> Path:
+    """Link a file into `directory`, and give the link: the same for the same file."""
+    target = path.resolve()
+    link = directory / _short(os.fsencode(target))
     if not link.is_symlink():
-        link.symlink_to(file.path.resolve())
+        link.symlink_to(target)
     return link
+
+
+def _short(data: bytes) -> str:
+    return f"s{hashlib.sha256(data).hexdigest()[:16]}"

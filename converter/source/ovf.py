@@ -1,135 +1,169 @@
 """OVF descriptors (DMTF DSP0243): which disks a machine has, and in which order.
 
-The XML is parsed without entities or external references, and bounded in size. Files are named
-relative to the descriptor; names that lead anywhere else are refused.
+Text in, references out. The XML is parsed without entities or external references, and bounded in
+size. Elements and attributes are told by their local names: VirtualBox, VMware and the two versions
+of the standard differ in namespaces alone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import ParseError
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from converter.errors import GuestRefusedError
-from converter.source.reader import Reader, damaged, whole
+from converter.source.reader import damaged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
+    from xml.etree.ElementTree import Element
 
-    from converter.model import ByteRange, SourceDisk
-
-LIMIT: Final = 8 << 20
+LIMIT: Final = 2 << 20
+# More than any hypervisor attaches; how many are converted is for the policy to say.
+_MOST_DISKS: Final = 256
 # CIM resource types of a disk drive (CIM_ResourceAllocationSettingData.ResourceType).
 _DISK_TYPES: Final = ("17", "31")
 
 
 @dataclass(frozen=True, slots=True)
 class DiskReference:
-    """A disk of the machine: the file it is in and how that is compressed ("" or "gzip")."""
+    """A disk of the machine: the file it is in and how that is compressed ("" or "gzip").
 
+    `href` is "" for a blank disk, which is made when the machine is deployed.
+    """
+
+    identifier: str
     href: str
     compression: str
-
-
-def open_ovf(reader: Reader, *, work: Path) -> list[SourceDisk]:
-    """Open the disks that lie beside a bare .ovf."""
-    from converter.source import probe  # noqa: PLC0415 - probe opens containers, and this one disks
-
-    path = reader.file.path
-    if reader.length > LIMIT:
-        raise damaged("ovf-invalid", reader.name, f"an OVF of {reader.length} bytes")
-    data = reader.read(0, reader.length)
-    manifest = path.with_suffix(".mf")
-    if manifest.is_file():
-        from converter.source import manifest as manifests  # noqa: PLC0415 - likewise
-
-        with Reader(whole(manifest)) as listed:
-            manifests.verify(listed, lambda name: probe.beside(path, name))
-    return open_disks(reader.name, data, lambda name: probe.beside(path, name), work=work)
-
-
-def open_disks(
-    name: str, data: bytes, find: Callable[[str], ByteRange], *, work: Path
-) -> list[SourceDisk]:
-    """Open the disks of the OVF `data`, in its order; `find` gives a file by its name."""
-    from converter.source import probe  # noqa: PLC0415 - likewise
-
-    disks = []
-    for reference in parse(name, data):
-        with Reader(find(reference.href)) as member:
-            ending = "" if reference.compression else Path(reference.href).suffix.lower()
-            form = probe.detect(member, claimed=ending)
-            disks.append(probe.open_disk(member, form, work=work, find=find))
-    if not disks:
-        raise GuestRefusedError(
-            "ovf-no-disk", f"{name}: the machine has no disk", hint="export it with its disks"
-        )
-    return disks
 
 
 def parse(name: str, data: bytes) -> list[DiskReference]:
     """Give the disks of an OVF in the order in which the machine has them.
 
-    Raises `DamagedInputError` ``ovf-invalid``, `GuestRefusedError` ``ova-chunked-disk``.
+    Raises `DamagedInputError` ``ovf-invalid``, `GuestRefusedError` ``ova-chunked-disk``,
+    ``ovf-several-machines``, ``ovf-delta-disk``, ``ovf-compression``.
     """
+    if len(data) > LIMIT:
+        raise damaged("ovf-invalid", name, f"an OVF of {len(data)} bytes")
     try:
         root = fromstring(data, forbid_dtd=True)
-    except (ParseError, DefusedXmlException, ValueError) as error:
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise damaged("ovf-invalid", name, f"the OVF cannot be read: {error}") from error
-    files = {_attribute(item, "id"): item for item in _all(root, "File")}
-    disks = {_attribute(item, "diskId"): item for item in _all(root, "Disk")}
-    ordered = _in_machine_order(root, disks) or list(disks.values())
-    references = []
-    for disk in ordered:
-        file = files.get(_attribute(disk, "fileRef"))
-        if file is not None:  # a disk without a file is blank and made on deployment
-            references.append(_reference(name, file))
-    return references
+    if _name(root) != "Envelope":
+        raise damaged("ovf-invalid", name, f"is no OVF: its root element is {_name(root)!r}")
+    return _Envelope(name, root).references()
 
 
-def _reference(name: str, file: Element) -> DiskReference:
-    if _attribute(file, "chunkSize"):
-        raise GuestRefusedError(
-            "ova-chunked-disk",
-            f"{name}: the disk {_attribute(file, 'href')!r} is split over several files",
-            hint="export it with ovftool without --chunkSize",
-        )
-    return DiskReference(_attribute(file, "href"), _attribute(file, "compression"))
+class _Envelope:
+    def __init__(self, name: str, root: Element) -> None:
+        self._name = name
+        self._root = root
+        self._files = {_attribute(item, "id"): item for item in _all(root, "File")}
+        self._disks = {_attribute(item, "diskId"): item for item in _all(root, "Disk")}
 
+    def references(self) -> list[DiskReference]:
+        self._refuse_several_machines()
+        attached = self._attached()
+        if not attached:  # no hardware section, or one that tells nothing of disks
+            attached = [("disk", identifier) for identifier in self._disks]
+        drives = list(dict.fromkeys(attached))
+        if len(drives) > _MOST_DISKS:
+            raise GuestRefusedError(
+                "too-many-disks",
+                f"{self._name}: the machine has {len(drives)} disks",
+                hint="export it with fewer disks",
+            )
+        return [self._reference(kind, key) for kind, key in drives]
 
-def _in_machine_order(root: Element, disks: dict[str, Element]) -> list[Element]:
-    """Order the disks by controller and place on it, as the virtual hardware section has them."""
-    places: list[tuple[int, int, int, Element]] = []
-    for item in (*_all(root, "Item"), *_all(root, "StorageItem")):
-        fields = {_name(child): (child.text or "").strip() for child in item}
-        disk = disks.get(fields.get("HostResource", "").rpartition("/")[2])
-        if fields.get("ResourceType") in _DISK_TYPES and disk is not None:
-            address = fields.get("AddressOnParent", "")
-            # Controllers are numbered by instance; the boot controller is the first.
-            parent = fields.get("Parent", "")
-            places.append((_number(parent), _number(address), len(places), disk))
-    return [place[3] for place in sorted(places, key=lambda place: place[:3])]
+    def _refuse_several_machines(self) -> None:
+        systems = [_attribute(item, "id") for item in _all(self._root, "VirtualSystem")]
+        if len(systems) > 1:
+            raise GuestRefusedError(
+                "ovf-several-machines",
+                f"{self._name}: describes {len(systems)} machines: {', '.join(systems[:10])}",
+                hint="export each machine by itself",
+            )
+
+    def _attached(self) -> list[tuple[str, str]]:
+        """Give what the drives hold, ("disk" or "file", identifier), in the machine's order.
+
+        Controllers are numbered by instance, and drives by their place on one.
+        """
+        places: list[tuple[int, int, int, tuple[str, str]]] = []
+        for item in (*_all(self._root, "Item"), *_all(self._root, "StorageItem")):
+            fields = {_name(child): (child.text or "").strip() for child in item}
+            resource = fields.get("HostResource", "")
+            if fields.get("ResourceType") in _DISK_TYPES and resource:
+                parent = _number(fields.get("Parent", ""))
+                place = _number(fields.get("AddressOnParent", ""))
+                places.append((parent, place, len(places), self._resource(resource)))
+        return [place[3] for place in sorted(places)]
+
+    def _resource(self, resource: str) -> tuple[str, str]:
+        """Read `ovf:/disk/ID` or `ovf:/file/ID`, which some write without its beginning."""
+        path, _, identifier = resource.rpartition("/")
+        kind = "file" if path.rpartition("/")[2] == "file" else "disk"
+        if identifier not in (self._files if kind == "file" else self._disks):
+            raise damaged(
+                "ovf-invalid", self._name, f"a drive holds {resource!r}, which is not described"
+            )
+        return kind, identifier
+
+    def _reference(self, kind: str, identifier: str) -> DiskReference:
+        key = identifier
+        if kind == "disk":
+            disk = self._disks[identifier]
+            if _attribute(disk, "parentRef"):
+                raise GuestRefusedError(
+                    "ovf-delta-disk",
+                    f"{self._name}: the disk {identifier!r} holds only what differs from another",
+                    hint="consolidate the machine's snapshots and export it again",
+                )
+            key = _attribute(disk, "fileRef")
+            if not key:
+                return DiskReference(identifier, "", "")
+        file = self._files.get(key)
+        if file is None or not _attribute(file, "href"):
+            raise damaged(
+                "ovf-invalid", self._name, f"the disk {identifier!r} is in a file that is not named"
+            )
+        return self._in_file(identifier, file)
+
+    def _in_file(self, identifier: str, file: Element) -> DiskReference:
+        href, compression = _attribute(file, "href"), _attribute(file, "compression").lower()
+        if _attribute(file, "chunkSize"):
+            raise GuestRefusedError(
+                "ova-chunked-disk",
+                f"{self._name}: the disk {href!r} is split over several files",
+                hint="export it with ovftool without --chunkSize",
+            )
+        if compression not in ("", "identity", "gzip"):
+            raise GuestRefusedError(
+                "ovf-compression",
+                f"{self._name}: the disk {href!r} is compressed with {compression!r}",
+                hint="export the machine without compression",
+            )
+        return DiskReference(identifier, href, compression.replace("identity", ""))
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdigit() and len(text) < 10 else 0
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
 def _name(element: Element) -> str:
     return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
 
 
-def _all(root: Element, name: str) -> list[Element]:
-    return [element for element in root.iter() if _name(element) == name]
+def _all(root: Element, name: str) -> Iterator[Element]:
+    return (element for element in root.iter() if _name(element) == name)
 
 
 def _attribute(element: Element, name: str) -> str:
     """Give an attribute whatever its namespace is; "" if it is not there."""
     for key, value in element.attrib.items():
         if key.rpartition("}")[2] == name:
-            return value
+            return value.strip()
     return ""

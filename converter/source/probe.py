@@ -6,12 +6,14 @@ damaged or was renamed, and taking it as raw would hand off nonsense.
 
 from __future__ import annotations
 
+import re
+import stat
 from typing import TYPE_CHECKING, Final
 
 from converter.errors import DamagedInputError, GuestRefusedError
 from converter.model import ByteRange, ContainerFormat, DiskFormat, SourceDisk
-from converter.source import compressed, qcow2, vdi, vhd, vhdx, vmdk
-from converter.source.reader import Reader, damaged, whole
+from converter.source import compressed, ova, qcow2, vdi, vhd, vhdx, vmdk
+from converter.source.reader import Reader, size_zero, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,22 +29,32 @@ _CLAIMS: Final = {
     ".vhdx": ContainerFormat.VHDX,
     ".qcow2": ContainerFormat.QCOW2,
     ".vdi": ContainerFormat.VDI,
+    ".raw": ContainerFormat.RAW,
     ".gz": ContainerFormat.COMPRESSED_RAW,
     ".xz": ContainerFormat.COMPRESSED_RAW,
     ".zst": ContainerFormat.COMPRESSED_RAW,
     ".bz2": ContainerFormat.COMPRESSED_RAW,
 }
-# What is not a disk, and would be taken for a raw one.
+# What is not a disk, and would be taken for a raw one: where its mark is, the mark, what it is.
 _FOREIGN: Final = (
-    (b"PK\x03\x04", "a zip archive"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
-    (b"Rar!", "a rar archive"),
-    (b"%PDF", "a PDF document"),
-    (b"\x7fELF", "a program"),
-    (b"QED\0", "a QED image"),
-    (b"WithoutFreeSpace", "a Parallels image"),
-    (b"WithouFreSpacExt", "a Parallels image"),
+    (0, b"PK\x03\x04", "a zip archive"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (0, b"Rar!", "a rar archive"),
+    (0, b"\x04\x22\x4d\x18", "compressed with lz4"),
+    (0, b"\x89LZO", "compressed with lzop"),
+    (0, b"%PDF", "a PDF document"),
+    (0, b"\x7fELF", "a program"),
+    (0, b"MSWIM\0\0\0", "a Windows image (WIM)"),
+    (0, b"QED\0", "a QED image"),
+    (0, b"WithoutFreeSpace", "a Parallels image"),
+    (0, b"WithouFreSpacExt", "a Parallels image"),
+    (0, b"Bochs Virtual HD Image", "a Bochs image"),
+    (32769, b"CD001", "a CD or DVD image (ISO 9660)"),
 )
+_TEXT: Final = frozenset(b"\t\n\r\f") | frozenset(range(32, 127))
+# The data of a VMDK whose descriptor is another file.
+_FLAT: Final = re.compile(r"-(flat|f\d{3})\.vmdk$", re.IGNORECASE)
+_FORMATS: Final = "an OVA, VMDK, VHD, VHDX, qcow2, VDI or raw image"
 
 
 def detect(reader: Reader, *, claimed: str | None = None) -> ContainerFormat:
@@ -54,26 +66,42 @@ def detect(reader: Reader, *, claimed: str | None = None) -> ContainerFormat:
     name claims another format; `GuestRefusedError` ``format-unknown`` for what is no disk.
     """
     if reader.length == 0:
-        raise damaged("disk-size-zero", reader.name, "disk-image-size=0 has invalid format")
+        raise size_zero(reader.name)
     head = reader.head(_HEAD)
     found = _by_magic(reader, head)
+    foreign = _foreign(reader, head) if found is ContainerFormat.RAW else ""
     ending = reader.file.path.suffix.lower() if claimed is None else claimed
     expected = _CLAIMS.get(ending, found)
     if found is not expected:
+        what = foreign or found.value
         raise DamagedInputError(
             "format-mismatch",
-            f"{reader.name}: is named as {expected.value}, but its content is {found.value}",
-            hint="if the content is right, rename the file; if not, it is damaged: export it again",
+            f"{reader.name}: is named as {expected.value}, but its content is {what}",
+            hint=_mismatch_hint(reader, found, foreign),
         )
-    if found is ContainerFormat.RAW:
-        _refuse_foreign(reader, head)
+    if foreign:
+        raise GuestRefusedError(
+            "format-unknown",
+            f"{reader.name}: is {foreign}, not a disk image",
+            hint=f"give {_FORMATS}",
+        )
     return found
+
+
+def _mismatch_hint(reader: Reader, found: ContainerFormat, foreign: str) -> str:
+    if foreign:
+        return f"give {_FORMATS}"
+    if found is ContainerFormat.COMPRESSED_RAW:
+        return "decompress it, and give what is inside"
+    if found is ContainerFormat.RAW and _FLAT.search(reader.label):
+        return "this is a VMDK's data: give its descriptor, the small .vmdk file beside it"
+    return "if the content is right, rename the file; if not, it is damaged: export it again"
 
 
 def _by_magic(  # noqa: PLR0911 - a table
     reader: Reader, head: bytes
 ) -> ContainerFormat:
-    if head.startswith((vmdk.MAGIC, vmdk.COWD, vmdk.SESPARSE)) or _is_descriptor(head):
+    if vmdk.is_vmdk(head):
         return ContainerFormat.VMDK
     if head.startswith(vhdx.MAGIC):
         return ContainerFormat.VHDX
@@ -81,31 +109,30 @@ def _by_magic(  # noqa: PLR0911 - a table
         return ContainerFormat.QCOW2
     if head[vdi.SIGNATURE_AT :].startswith(vdi.SIGNATURE):
         return ContainerFormat.VDI
-    if head[257:262] == b"ustar":
+    if head[ova.MAGIC_AT :].startswith(ova.MAGIC):
         return ContainerFormat.OVA
     if compressed.kind(head):
         return ContainerFormat.COMPRESSED_RAW
     if head.startswith(vhd.COOKIE) or vhd.has_footer(reader):
         return ContainerFormat.VHD
-    if b"<Envelope" in head[:4096] or b":Envelope" in head[:4096]:
+    if _is_envelope(head):
         return ContainerFormat.OVF
     return ContainerFormat.RAW
 
 
-def _is_descriptor(head: bytes) -> bool:
-    return head.lstrip()[:21].lower() == b"# disk descriptorfile"
+def _is_envelope(head: bytes) -> bool:
+    """Tell whether this is XML, in any encoding of Unicode, whose root may be an OVF's."""
+    text = head.replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
+    return text.startswith(b"<") and re.search(rb"<(\w+:)?Envelope\b", text) is not None
 
 
-def _refuse_foreign(reader: Reader, head: bytes) -> None:
-    what = next((what for magic, what in _FOREIGN if head.startswith(magic)), None)
-    if what is None and reader.length < 512:
-        what = f"only {reader.length} bytes long"
-    if what is not None:
-        raise GuestRefusedError(
-            "format-unknown",
-            f"{reader.name}: is {what}, not a disk image",
-            hint="give an OVA, VMDK, VHD, VHDX, qcow2, VDI or raw image",
-        )
+def _foreign(reader: Reader, head: bytes) -> str:
+    """Say what a file is that is no disk, "" if it may be one."""
+    if reader.length < 512:
+        return f"only {reader.length} bytes long"
+    if b"\n" in head[:512] and all(byte in _TEXT for byte in head[:512]):
+        return "text"
+    return next((what for at, mark, what in _FOREIGN if head[at:].startswith(mark)), "")
 
 
 def open_disk(  # noqa: PLR0911 - a table
@@ -118,7 +145,7 @@ def open_disk(  # noqa: PLR0911 - a table
     """Open a file of the format `form` as one disk; `find` gives the files beside it by name."""
     match form:
         case ContainerFormat.VMDK:
-            return _open_vmdk(reader, find or (lambda name: beside(reader.file.path, name)))
+            return vmdk.open_vmdk(reader, find or (lambda name: beside(reader.file.path, name)))
         case ContainerFormat.VHD:
             return vhd.open_vhd(reader)
         case ContainerFormat.VHDX:
@@ -130,67 +157,62 @@ def open_disk(  # noqa: PLR0911 - a table
         case ContainerFormat.COMPRESSED_RAW:
             return _open_compressed(reader, work)
         case ContainerFormat.RAW:
-            return SourceDisk(reader.file.path.name, DiskFormat.RAW, "", reader.length, reader.file)
+            return SourceDisk(reader.label, DiskFormat.RAW, "", reader.length, reader.file)
         case ContainerFormat.OVA | ContainerFormat.OVF:
-            raise GuestRefusedError(
-                "container-nested",
-                f"{reader.name}: an {form.value} inside another container",
-                hint="unpack the outer container",
-            )
-
-
-def _open_vmdk(reader: Reader, find: Callable[[str], ByteRange]) -> SourceDisk:
-    head = reader.head(512)
-    if head.startswith(vmdk.SESPARSE):
-        raise vmdk.sesparse(reader.name)
-    if head.startswith(vmdk.COWD):
-        raise GuestRefusedError(
-            "vmdk-child",
-            f"{reader.name}: is a vmfsSparse VMDK, a snapshot of ESX",
-            hint="consolidate the machine's snapshots and export it again",
-        )
-    if head.startswith(vmdk.MAGIC):
-        return vmdk.open_sparse(reader)
-    return vmdk.open_descriptor(reader, find)
+            raise _nested(reader.name, form)
 
 
 def _open_compressed(reader: Reader, work: Path) -> SourceDisk:
+    """Decompress a disk, and open what is inside: mostly a raw disk, but any will do."""
     unpacked = compressed.unpack(reader, work)
-    with Reader(whole(unpacked)) as inner:
-        found = _by_magic(inner, inner.head(_HEAD))
-        if found is not ContainerFormat.RAW:
-            raise GuestRefusedError(
-                "container-nested",
-                f"{reader.name}: a compressed {found.value}; only raw disks are read compressed",
-                hint="decompress it, and give what is inside",
-            )
-        return SourceDisk(
-            reader.file.path.name, DiskFormat.RAW, "compressed", inner.length, inner.file
-        )
+
+    def find(name: str) -> ByteRange:
+        raise leads_away(reader.name, name)
+
+    with Reader(whole(unpacked), name=reader.name) as inner:
+        form = detect(inner, claimed="")
+        if form is ContainerFormat.COMPRESSED_RAW:
+            raise _nested(reader.name, form)
+        return open_disk(inner, form, work=work, find=find)
+
+
+def _nested(name: str, form: ContainerFormat) -> GuestRefusedError:
+    return GuestRefusedError(
+        "container-nested",
+        f"{name}: holds another container ({form.value})",
+        hint="unpack the outer one, and give what is inside",
+    )
 
 
 def beside(path: Path, name: str) -> ByteRange:
     """Give the file `name` that lies in the same directory as `path`.
 
-    Raises `GuestRefusedError` ``foreign-file`` for a name that leads anywhere else,
-    `DamagedInputError` ``member-missing`` when it is not there.
+    Raises `GuestRefusedError` ``foreign-file`` for a name that leads anywhere else, or to anything
+    but a file; `DamagedInputError` ``member-missing`` when it is not there.
     """
     directory = path.parent.resolve()
     if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name:
-        raise _leads_away(path, name)
+        raise leads_away(str(path), name)
     target = directory / name
-    if not target.exists():
+    try:
+        found = target.stat()
+        resolved = target.resolve()
+    except PermissionError:
+        return whole(target)  # which says so
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise DamagedInputError(
             "member-missing",
-            f"{path}: names the file {name!r}, which is not beside it",
+            f"{path}: names the file {name!r}, which cannot be had beside it: {reason}",
             hint="copy all files of the export into one directory",
-        )
-    if target.resolve().parent != directory:
-        raise _leads_away(path, name)
+        ) from error
+    if resolved.parent != directory or not stat.S_ISREG(found.st_mode):
+        raise leads_away(str(path), name)
     return whole(target)
 
 
-def _leads_away(path: Path, name: str) -> GuestRefusedError:
+def leads_away(path: str, name: str) -> GuestRefusedError:
+    """Make the refusal of a file that is named but may not be opened."""
     return GuestRefusedError(
         "foreign-file",
         f"{path}: names the file {name!r}; only files in its own directory are opened",

@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from typing import TYPE_CHECKING, Self
+import sys
+from array import array
+from bisect import bisect_right
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, Self
 
-from converter.errors import DamagedInputError, UsageError
+from converter.errors import ConversionError, DamagedInputError, UsageError
 from converter.model import ByteRange
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Sequence
+
+# More than any header or table is read in one piece, whatever a file says of itself.
+_LONGEST_READ: Final = 64 << 20
+_PIECE: Final = 1 << 20
 
 
 class Reader:
     """A file, or a member of an OVA, opened for reading only; a context manager."""
 
-    def __init__(self, file: ByteRange) -> None:
-        """Open `file`. Raises `UsageError` when it cannot be read."""
+    def __init__(self, file: ByteRange, *, name: str = "") -> None:
+        """Open `file`; `name` is what errors call it, by default its path.
+
+        Raises `UsageError` when it cannot be opened.
+        """
         self.file = file
+        self.name = name or str(file.path)
         try:
-            self._descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
+            # Not to wait for a writer, should somebody have put a pipe where the file was.
+            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+            self._descriptor = os.open(file.path, flags)
         except OSError as error:
             raise _unreadable(file.path, error) from error
 
@@ -33,9 +49,9 @@ class Reader:
         os.close(self._descriptor)
 
     @property
-    def name(self) -> str:
-        """What errors call the file."""
-        return str(self.file.path)
+    def label(self) -> str:
+        """What reports call the file: its name without the directory."""
+        return Path(self.name).name
 
     @property
     def length(self) -> int:
@@ -45,22 +61,69 @@ class Reader:
     def read(self, offset: int, length: int) -> bytes:
         """Give exactly `length` bytes at `offset`.
 
-        Raises `DamagedInputError` ``truncated`` when the file ends before.
+        Raises `DamagedInputError` ``truncated`` when the file ends before, ``header-size`` when
+        that is more than a header can have; `ConversionError` ``source-read-failed``.
         """
-        if offset < 0 or length < 0 or offset + length > self.length:
-            raise truncated(self.name, offset + length, self.length)
+        self.check(offset, length)
+        if length > _LONGEST_READ:
+            raise damaged("header-size", self.name, f"speaks of a table of {length} bytes")
         data = bytearray()
         while len(data) < length:
             at = self.file.offset + offset + len(data)
-            piece = os.pread(self._descriptor, length - len(data), at)
+            try:
+                piece = os.pread(self._descriptor, length - len(data), at)
+            except OSError as error:
+                raise _failed(self.name, at, error) from error
             if not piece:
                 raise truncated(self.name, offset + length, offset + len(data))
             data += piece
         return bytes(data)
 
+    def check(self, offset: int, length: int) -> None:
+        """Raise `DamagedInputError` ``truncated`` unless `length` bytes at `offset` are there."""
+        if offset < 0 or length < 0 or offset + length > self.length:
+            raise truncated(self.name, offset + length, self.length)
+
     def head(self, length: int) -> bytes:
         """Give the first `length` bytes, or all there are."""
         return self.read(0, min(length, self.length))
+
+    def numbers(
+        self, offset: int, count: int, code: Literal["I", "Q"], order: Literal["little", "big"]
+    ) -> Iterator[array[int]]:
+        """Give the `count` unsigned numbers of 4 ("I") or 8 ("Q") bytes at `offset`, in pieces."""
+        size = array(code).itemsize
+        self.check(offset, count * size)
+        for start in range(0, count * size, _PIECE):
+            piece = array(code, self.read(offset + start, min(_PIECE, count * size - start)))
+            if order != sys.byteorder:
+                piece.byteswap()
+            yield piece
+
+    def data(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
+        """Give the stretches (start, end) from `offset` on that are no holes (lseek(2)).
+
+        All that is read outside them is zero. A device, or a filesystem that keeps no map, gives
+        the whole as one stretch.
+        """
+        base = self.file.offset
+        position, end = base + offset, base + offset + length
+        while position < end:
+            try:
+                start = os.lseek(self._descriptor, position, os.SEEK_DATA)
+                stop = os.lseek(self._descriptor, start, os.SEEK_HOLE)
+            except OSError as error:
+                if not _past_the_data(self._descriptor, error):
+                    yield position - base, end - base
+                return
+            position = min(stop, end)
+            if start < end:
+                yield start - base, position - base
+
+
+def _past_the_data(descriptor: int, error: OSError) -> bool:
+    """Tell whether lseek(2) failed because there is only a hole to come, and the file is a file."""
+    return error.errno == errno.ENXIO and stat.S_ISREG(os.fstat(descriptor).st_mode)
 
 
 def truncated(name: str, needed: int, there: int) -> DamagedInputError:
@@ -77,6 +140,32 @@ def damaged(code: str, name: str, what: str) -> DamagedInputError:
     return DamagedInputError(code, f"{name}: {what}", hint="export the machine again")
 
 
+def size_zero(name: str) -> DamagedInputError:
+    """Make the error for a file, or a disk, that holds nothing."""
+    return damaged("disk-size-zero", name, "disk-image-size=0 has invalid format")
+
+
+def check_blocks(
+    reader: Reader, starts: Iterable[int], *, length: int, reserved: Sequence[tuple[int, int]]
+) -> None:
+    """Check that blocks of `length` bytes overlap neither each other nor a `reserved` stretch.
+
+    Raises `DamagedInputError` ``blocks-overlap``.
+    """
+    ordered = sorted(starts)
+    clash = next((late for early, late in pairwise(ordered) if late - early < length), None)
+    for first, end in reserved:
+        at = bisect_right(ordered, first - length)
+        if at < len(ordered) and ordered[at] < end:
+            clash = ordered[at]
+    if clash is not None:
+        raise damaged(
+            "blocks-overlap",
+            reader.name,
+            f"its table puts a block at byte {clash}, where something else is",
+        )
+
+
 def whole(path: Path) -> ByteRange:
     """Give the whole of a regular file or block device.
 
@@ -87,7 +176,7 @@ def whole(path: Path) -> ByteRange:
         if stat.S_ISBLK(found.st_mode):
             with path.open("rb") as device:
                 return ByteRange(path, 0, device.seek(0, os.SEEK_END))
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
     if not stat.S_ISREG(found.st_mode):
         raise UsageError(
@@ -98,7 +187,17 @@ def whole(path: Path) -> ByteRange:
     return ByteRange(path, 0, found.st_size)
 
 
-def _unreadable(path: Path, error: OSError) -> UsageError:
+def _unreadable(path: Path, error: OSError | ValueError) -> UsageError:
+    """Make the error for a path that leads to nothing that can be opened."""
+    reason = error.strerror if isinstance(error, OSError) else str(error)
     return UsageError(
-        "source-unreadable", f"{path}: {error.strerror}", hint="check the path and its permissions"
+        "source-unreadable", f"{path}: {reason}", hint="check the path and its permissions"
+    )
+
+
+def _failed(name: str, at: int, error: OSError) -> ConversionError:
+    return ConversionError(
+        "source-read-failed",
+        f"{name}: reading at byte {at} failed: {error.strerror}",
+        hint="check the disk or the share that it lies on, or copy it to another one first",
     )

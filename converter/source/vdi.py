@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from converter.errors import GuestRefusedError
 from converter.model import DiskFormat, SourceDisk
-from converter.source.reader import damaged, truncated
+from converter.source.reader import check_blocks, damaged, size_zero, truncated
 
 if TYPE_CHECKING:
     from converter.source.reader import Reader
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 SIGNATURE: Final = struct.pack("<I", 0xBEDA107F)
 SIGNATURE_AT: Final = 64
 _KINDS: Final = {1: "dynamic", 2: "fixed"}
+_CHILDREN: Final = {3: "undo", 4: "differencing"}
+# "Never written" and "discarded": both read as zeros.
 _UNALLOCATED: Final = 0xFFFFFFFE
-_MAX_BLOCKS: Final = 1 << 27
+_BLOCK: Final = 1 << 20
+_MAX_BLOCKS: Final = 1 << 24
 
 
 def open_vdi(reader: Reader) -> SourceDisk:
@@ -25,21 +28,30 @@ def open_vdi(reader: Reader) -> SourceDisk:
     (version, _header_size, kind) = struct.unpack_from("<III", header, 68)
     (blocks_at, data_at) = struct.unpack_from("<II", header, 340)
     (size,) = struct.unpack_from("<Q", header, 368)
-    (block, _extra, blocks) = struct.unpack_from("<III", header, 376)
+    (block, extra, blocks) = struct.unpack_from("<III", header, 376)
     if version >> 16 != 1:
         raise damaged("vdi-version", reader.name, f"a VDI of version {version >> 16}")
-    if kind not in _KINDS:
+    if kind in _CHILDREN or any(header[440:456]):
         raise GuestRefusedError(
             "vdi-differencing",
-            f"{reader.name}: is a VDI of type {kind}, not complete in itself",
+            f"{reader.name}: is a VDI that holds only what differs from another"
+            f" ({_CHILDREN.get(kind, 'its header names a parent')})",
             hint="clone the disk (VBoxManage clonemedium) and use the clone",
         )
+    if kind not in _KINDS:
+        raise damaged("vdi-header", reader.name, f"a VDI of the unknown type {kind}")
     if size == 0:
-        raise damaged("disk-size-zero", reader.name, "disk-image-size=0 has invalid format")
-    if block != 1 << 20 or not size <= blocks * block or blocks > _MAX_BLOCKS:
+        raise size_zero(reader.name)
+    if block != _BLOCK or extra or size > blocks * block or blocks > _MAX_BLOCKS:
         raise damaged("vdi-header", reader.name, f"{blocks} blocks of {block} for {size} bytes")
-    for (entry,) in struct.iter_unpack("<I", reader.read(blocks_at, blocks * 4)):
-        end = data_at + (entry + 1) * block
-        if entry < _UNALLOCATED and end > reader.length:
-            raise truncated(reader.name, end, reader.length)
-    return SourceDisk(reader.file.path.name, DiskFormat.VDI, _KINDS[kind], size, reader.file)
+    starts = [
+        data_at + entry * block
+        for piece in reader.numbers(blocks_at, blocks, "I", "little")
+        for entry in piece
+        if entry < _UNALLOCATED
+    ]
+    if starts and max(starts) + block > reader.length:
+        raise truncated(reader.name, max(starts) + block, reader.length)
+    reserved = ((0, 512), (blocks_at, blocks_at + 4 * blocks))
+    check_blocks(reader, starts, length=block, reserved=reserved)
+    return SourceDisk(reader.label, DiskFormat.VDI, _KINDS[kind], size, reader.file)

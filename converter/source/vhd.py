@@ -1,7 +1,9 @@
 """VHD, fixed and dynamic ("Virtual Hard Disk Image Format Specification", Microsoft, 2006).
 
-A 512-byte footer ends the file; a dynamic disk has a copy of it at the start, then a header and a
-table of blocks. All numbers are big endian.
+A footer of 512 bytes (511 before Virtual PC 2004) ends the file; a dynamic disk has a copy of it at
+the start, then a header and a table of blocks. All numbers are big endian. The size is the footer's
+"current size", which Azure and Hyper-V go by; its geometry is rounded. A fixed disk is its data,
+then the footer.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from converter.errors import GuestRefusedError
 from converter.model import DiskFormat, SourceDisk
-from converter.source.reader import damaged, truncated
+from converter.source.reader import check_blocks, damaged, size_zero, truncated
 
 if TYPE_CHECKING:
     from converter.source.reader import Reader
@@ -24,20 +26,28 @@ _FIXED, _DYNAMIC, _DIFFERENCING = 2, 3, 4
 _UNUSED: Final = 0xFFFFFFFF
 _MAX_ENTRIES: Final = 1 << 22
 _SECTOR: Final = 512
+_LARGEST_BLOCK: Final = 256 << 20
 
 
 def has_footer(reader: Reader) -> bool:
-    """Tell whether the file ends with a VHD footer (or the 511-byte one of Virtual PC 2003)."""
-    if reader.length < _FOOTER:
-        return False
-    end = reader.read(reader.length - _FOOTER, _FOOTER)
-    return end.startswith(COOKIE) or end[1:9] == COOKIE
+    """Tell whether the file ends with a VHD footer."""
+    return _last(reader).startswith(COOKIE)
+
+
+def _last(reader: Reader) -> bytes:
+    """Give the footer that ends the file, b"" if there is none."""
+    for length in (_FOOTER, _FOOTER - 1):
+        if reader.length >= length:
+            end = reader.read(reader.length - length, length)
+            if end.startswith(COOKIE):
+                return end
+    return b""
 
 
 def open_vhd(reader: Reader) -> SourceDisk:
     """Read footer, header and table of a VHD and check them."""
-    first, last = reader.head(_FOOTER), reader.read(max(reader.length - _FOOTER, 0), _FOOTER)
-    if not last.startswith(COOKIE):
+    last = _last(reader)
+    if not last:
         raise damaged(
             "vhd-footers-differ",
             reader.name,
@@ -54,12 +64,14 @@ def open_vhd(reader: Reader) -> SourceDisk:
     if kind not in (_FIXED, _DYNAMIC):
         raise damaged("vhd-type", reader.name, f"a VHD of the unknown type {kind}")
     if size == 0:
-        raise damaged("disk-size-zero", reader.name, "disk-image-size=0 has invalid format")
+        raise size_zero(reader.name)
+    if size % _SECTOR:
+        raise damaged("vhd-header", reader.name, f"a disk of {size} bytes, no whole sectors")
     if kind == _FIXED:
-        if size > reader.length - _FOOTER:
+        if size > reader.length - len(last):
             raise truncated(reader.name, size + _FOOTER, reader.length)
         return _disk(reader, "fixed", size)
-    if first != last:
+    if reader.head(len(last)) != last:
         raise damaged(
             "vhd-footers-differ", reader.name, "Footers not identical: copy at the start differs"
         )
@@ -68,7 +80,7 @@ def open_vhd(reader: Reader) -> SourceDisk:
 
 
 def _disk(reader: Reader, subformat: str, size: int) -> SourceDisk:
-    return SourceDisk(reader.file.path.name, DiskFormat.VHD, subformat, size, reader.file)
+    return SourceDisk(reader.label, DiskFormat.VHD, subformat, size, reader.file)
 
 
 def _check_sum(reader: Reader, data: bytes, offset: int, what: str) -> None:
@@ -85,13 +97,25 @@ def _check_table(reader: Reader, header_offset: int, size: int) -> None:
         raise damaged("vhd-header", reader.name, "the header of a dynamic disk is missing")
     _check_sum(reader, header, 36, "dynamic header")
     table, _version, entries, block = struct.unpack_from(">QIII", header, 16)
-    if block < _SECTOR or block & (block - 1) or entries > _MAX_ENTRIES or entries * block < size:
+    if (
+        not _SECTOR <= block <= _LARGEST_BLOCK
+        or block & (block - 1)
+        or entries > _MAX_ENTRIES
+        or entries * block < size
+    ):
         raise damaged(
             "vhd-header", reader.name, f"{entries} blocks of {block} bytes for a disk of {size}"
         )
     # Each block is preceded by a bitmap of its sectors, in whole sectors.
-    bitmap = -(-(block // _SECTOR // 8) // _SECTOR) * _SECTOR
-    for (start,) in struct.iter_unpack(">I", reader.read(table, entries * 4)):
-        end = start * _SECTOR + bitmap + block
-        if start != _UNUSED and end > reader.length:
-            raise truncated(reader.name, end, reader.length)
+    length = -(-(block // _SECTOR) // (8 * _SECTOR)) * _SECTOR + block
+    starts = [
+        start * _SECTOR
+        for piece in reader.numbers(table, entries, "I", "big")
+        for start in piece
+        if start != _UNUSED
+    ]
+    if starts and max(starts) + length > reader.length:
+        raise truncated(reader.name, max(starts) + length, reader.length)
+    end = header_offset + _HEADER
+    reserved = ((0, _FOOTER), (header_offset, end), (table, table + entries * 4))
+    check_blocks(reader, starts, length=length, reserved=reserved)

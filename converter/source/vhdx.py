@@ -2,19 +2,20 @@
 
 Two headers, two region tables, a metadata region and the block allocation table (BAT), each with a
 CRC-32C. A disk whose log holds writes that were not carried out is refused: only its hypervisor
-should replay them.
+should replay them. Numbers are little endian.
 """
 
 from __future__ import annotations
 
 import struct
 import uuid
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from converter.errors import GuestRefusedError
 from converter.model import DiskFormat, SourceDisk
 from converter.source.crc32c import crc32c
-from converter.source.reader import damaged, truncated
+from converter.source.reader import check_blocks, damaged, size_zero, truncated
 
 if TYPE_CHECKING:
     from converter.source.reader import Reader
@@ -30,44 +31,64 @@ _METADATA: Final = uuid.UUID("8B7CA206-4790-4B9A-B8FE-575F050F886E")
 _PARAMETERS: Final = uuid.UUID("CAA16737-FA36-4D43-B3B6-33F0AA44E76B")
 _SIZE: Final = uuid.UUID("2FA54224-CD1B-4876-B211-5DBED83BF4B8")
 _SECTOR_SIZE: Final = uuid.UUID("8141BF1D-A96F-4709-BA47-F233A8FAAB5F")
+_PHYSICAL_SECTOR_SIZE: Final = uuid.UUID("CDA348C7-445D-4471-9CC9-E9885251C556")
+_IDENTIFIER: Final = uuid.UUID("BECA12AB-B2E6-4523-93EF-C309E000C746")
+_PARENT_LOCATOR: Final = uuid.UUID("A8D35F2D-B30B-454D-ABF7-D3D84834AB0C")
+_KNOWN: Final = frozenset({_PHYSICAL_SECTOR_SIZE, _IDENTIFIER, _PARENT_LOCATOR})
 _LEAVE_ALLOCATED, _HAS_PARENT = 1, 2
+_REQUIRED_ITEM: Final = 4
 _MAX_SIZE: Final = 64 << 40
-_PRESENT: Final = (6, 7)
+_MAX_BLOCKS: Final = 1 << 24
+_MAX_LOG: Final = 1 << 30
+_LOG_SECTOR: Final = 4 << 10
+_LOG_ENTRY: Final = b"loge"
+_FULLY_PRESENT: Final = 6
+
+_Region = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Metadata:
+    size: int
+    block: int
+    flags: int
+    sector: int
 
 
 def open_vhdx(reader: Reader) -> SourceDisk:
     """Read the headers, metadata and table of a VHDX and check them."""
-    header = _header(reader)
-    if any(header[48:64]):
-        raise GuestRefusedError(
-            "vhdx-log-unreplayed",
-            f"{reader.name}: its log holds writes that were not carried out (unclean shutdown)",
-            hint="attach and detach it once in Hyper-V (Mount-VHD, Dismount-VHD), export again",
-        )
+    log = _check_log(reader, _header(reader))
     regions = _regions(reader)
-    metadata = _metadata(reader, regions[_METADATA])
-    block, flags = struct.unpack("<II", metadata[_PARAMETERS][:8])
-    (size,) = struct.unpack("<Q", metadata[_SIZE][:8])
-    (sector,) = struct.unpack("<I", metadata[_SECTOR_SIZE][:4])
-    if flags & _HAS_PARENT:
+    found = _metadata(reader, regions[_METADATA])
+    if found.flags & _HAS_PARENT:
         raise GuestRefusedError(
             "vhdx-differencing",
             f"{reader.name}: is a differencing VHDX; most of its data is in another file",
             hint="merge it into its parent (Hyper-V: Edit Disk, Merge) and export that",
         )
-    if sector != 512:
+    if found.sector == 4096:
         raise GuestRefusedError(
             "vhdx-sector-size",
-            f"{reader.name}: has logical sectors of {sector} bytes; EBS volumes have 512",
+            f"{reader.name}: has logical sectors of 4096 bytes; EBS volumes have 512",
             hint="convert the disk to 512-byte sectors (Convert-VHD onto a new disk)",
         )
-    if size == 0:
-        raise damaged("disk-size-zero", reader.name, "disk-image-size=0 has invalid format")
-    if not _MIB <= block <= 256 * _MIB or block & (block - 1) or size > _MAX_SIZE:
-        raise damaged("vhdx-metadata", reader.name, f"a disk of {size} in blocks of {block} bytes")
-    _check_bat(reader, regions[_BAT], size=size, block=block)
-    subformat = "fixed" if flags & _LEAVE_ALLOCATED else "dynamic"
-    return SourceDisk(reader.file.path.name, DiskFormat.VHDX, subformat, size, reader.file)
+    if found.size == 0:
+        raise size_zero(reader.name)
+    block = found.block
+    if (
+        found.sector != 512
+        or not _MIB <= block <= 256 * _MIB
+        or block & (block - 1)
+        or found.size > _MAX_SIZE
+        or found.size > block * _MAX_BLOCKS
+    ):
+        raise damaged(
+            "vhdx-metadata", reader.name, f"a disk of {found.size} in blocks of {block} bytes"
+        )
+    reserved = [(0, _MIB), log, *((at, at + length) for at, length in regions.values())]
+    _check_bat(reader, regions[_BAT], found, reserved)
+    subformat = "fixed" if found.flags & _LEAVE_ALLOCATED else "dynamic"
+    return SourceDisk(reader.label, DiskFormat.VHDX, subformat, found.size, reader.file)
 
 
 def _checked(data: bytes) -> bool:
@@ -82,54 +103,103 @@ def _header(reader: Reader) -> bytes:
     whole = [data for data in found if data.startswith(b"head") and _checked(data)]
     if not whole:
         raise damaged("vhdx-header", reader.name, "neither of its two headers is whole")
-    return max(whole, key=lambda data: int(struct.unpack_from("<Q", data, 8)[0]))
+    header = max(whole, key=lambda data: int(struct.unpack_from("<Q", data, 8)[0]))
+    version = struct.unpack_from("<H", header, 66)[0]
+    if version != 1:
+        raise damaged("vhdx-version", reader.name, f"a VHDX of version {version}")
+    return header
 
 
-def _regions(reader: Reader) -> dict[uuid.UUID, tuple[int, int]]:
+def _check_log(reader: Reader, header: bytes) -> _Region:
+    """Refuse a log with entries to replay; gives where the log is (start, end).
+
+    A log without an identifier has none. Otherwise its entries bear the identifier; there may be
+    none yet, as QEMU leaves it.
+    """
+    length, offset = struct.unpack_from("<IQ", header, 68)
+    identifier = header[48:64]
+    if length > _MAX_LOG:
+        raise damaged("vhdx-header", reader.name, f"a log of {length} bytes")
+    starts = range(offset, offset + length, _LOG_SECTOR) if any(identifier) else ()
+    for start in starts:
+        entry = reader.read(start, 64)
+        if entry.startswith(_LOG_ENTRY) and entry[32:48] == identifier:
+            raise GuestRefusedError(
+                "vhdx-log-unreplayed",
+                f"{reader.name}: its log holds writes that were not carried out (unclean shutdown)",
+                hint="attach and detach it once in Hyper-V (Mount-VHD, Dismount-VHD), export again",
+            )
+    return offset, offset + length
+
+
+def _regions(reader: Reader) -> dict[uuid.UUID, _Region]:
+    """Give (start, length) of the regions of the first table that is whole."""
     for offset in _REGIONS:
         data = reader.read(offset, _TABLE_SIZE)
         if not data.startswith(b"regi") or not _checked(data):
             continue
         (count,) = struct.unpack_from("<I", data, 8)
-        entries = [data[at : at + 32] for at in range(16, 16 + 32 * min(count, 2047), 32)]
-        regions = {
-            uuid.UUID(bytes_le=entry[:16]): struct.unpack_from("<QI", entry, 16)
-            for entry in entries
-        }
+        regions: dict[uuid.UUID, _Region] = {}
+        for at in range(16, 16 + 32 * min(count, 2047), 32):
+            key = uuid.UUID(bytes_le=data[at : at + 16])
+            start, length, required = struct.unpack_from("<QII", data, at + 16)
+            if required & 1 and key not in (_BAT, _METADATA):
+                raise damaged("vhdx-regions", reader.name, f"needs the unknown region {key}")
+            regions[key] = start, length
         if _BAT in regions and _METADATA in regions:
-            return {key: (int(at), int(size)) for key, (at, size) in regions.items()}
+            return regions
     raise damaged("vhdx-regions", reader.name, "neither of its two region tables is whole")
 
 
-def _metadata(reader: Reader, region: tuple[int, int]) -> dict[uuid.UUID, bytes]:
+def _metadata(reader: Reader, region: _Region) -> _Metadata:
     start, size = region
-    table = reader.read(start, min(size, _TABLE_SIZE))
+    if size < _TABLE_SIZE:
+        raise damaged("vhdx-metadata", reader.name, f"a metadata region of {size} bytes")
+    table = reader.read(start, _TABLE_SIZE)
     if not table.startswith(b"metadata"):
         raise damaged("vhdx-metadata", reader.name, "the metadata table is missing")
     (count,) = struct.unpack_from("<H", table, 10)
     items = {}
     for at in range(32, 32 + 32 * min(count, 1023), 32):
         key = uuid.UUID(bytes_le=table[at : at + 16])
-        offset, length = struct.unpack_from("<II", table, at + 16)
-        items[key] = reader.read(start + offset, min(length, _TABLE_SIZE)).ljust(8, b"\0")
+        offset, length, flags = struct.unpack_from("<III", table, at + 16)
+        if key in (_PARAMETERS, _SIZE, _SECTOR_SIZE):
+            if length < 4 or offset + length > size:
+                raise damaged("vhdx-metadata", reader.name, f"the item {key} cannot be there")
+            items[key] = reader.read(start + offset, min(length, 8)).ljust(8, b"\0")
+        elif flags & _REQUIRED_ITEM and key not in _KNOWN:
+            raise damaged("vhdx-metadata", reader.name, f"needs the unknown item {key}")
     missing = {_PARAMETERS, _SIZE, _SECTOR_SIZE} - items.keys()
     if missing:
         raise damaged("vhdx-metadata", reader.name, f"{len(missing)} metadata items are missing")
-    return items
+    block, flags = struct.unpack("<II", items[_PARAMETERS])
+    (disk,) = struct.unpack("<Q", items[_SIZE])
+    return _Metadata(disk, block, flags, struct.unpack_from("<I", items[_SECTOR_SIZE])[0])
 
 
-def _check_bat(reader: Reader, region: tuple[int, int], *, size: int, block: int) -> None:
-    """Check that every block that is present lies in the file."""
+def _check_bat(
+    reader: Reader, region: _Region, found: _Metadata, reserved: list[tuple[int, int]]
+) -> None:
+    """Check that every block that is present lies in the file, where nothing else is."""
     start, length = region
+    size, block = found.size, found.block
     blocks = -(-size // block)
     # After every `ratio` blocks comes an entry for a sector bitmap, which only children use.
     ratio = (1 << 23) * 512 // block
     entries = blocks + (blocks - 1) // ratio
     if entries * 8 > length:
         raise damaged("vhdx-bat", reader.name, f"{blocks} blocks do not fit its table")
-    for (entry,) in struct.iter_unpack("<Q", reader.read(start, entries * 8)):
-        offset = (entry >> 20) * _MIB
-        # The last block of a disk may be cut to the disk's size.
-        needed = offset + (block if blocks > 1 else min(block, size))
-        if entry & 7 in _PRESENT and needed > reader.length:
-            raise truncated(reader.name, needed, reader.length)
+    starts = []
+    number = -1
+    for piece in reader.numbers(start, entries, "Q", "little"):
+        for entry in piece:
+            number += 1
+            if entry & 7 != _FULLY_PRESENT or number % (ratio + 1) == ratio:
+                continue
+            at = (entry >> 20) * _MIB
+            # The last block of a disk need be there only as far as the disk goes.
+            needed = at + (block if number < entries - 1 else size - (blocks - 1) * block)
+            if needed > reader.length:
+                raise truncated(reader.name, needed, reader.length)
+            starts.append(at)
+    check_blocks(reader, starts, length=block, reserved=reserved)

@@ -1,0 +1,50 @@
+"""What it means when qemu-img fails."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from converter.errors import ConversionError, DamagedInputError, HostError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_FULL: Final = re.compile("No space left on device|Disk quota exceeded|File too large")
+_LOCKED: Final = re.compile("Failed to get .* lock|Is another process using the image")
+_TARGET: Final = re.compile(
+    "error while writing|Could not create|Could not resize|Permission denied"
+)
+
+
+def judged(source: str, target: Path, status: int, said: str) -> ConversionError:
+    """Make the error for a qemu-img that reads `source`, writes `target`, and failed.
+
+    What is not the host's fault is the source's: its headers are sound, so its data are damaged.
+    """
+    if _LOCKED.search(said):
+        return UsageError(
+            "source-in-use",
+            f"{source}: another program has it open for writing: {said.strip()}",
+            hint="shut the machine down first, or convert a copy",
+        )
+    return host_fault(target, status, said) or DamagedInputError(
+        "source-damaged",
+        f"{source}: {said.strip()}",
+        hint="copy it again from where it was exported to, or export it again",
+    )
+
+
+def host_fault(target: Path, status: int, said: str) -> ConversionError | None:
+    """Make the error for a qemu-img that failed to write `target`, None if that was not why."""
+    if status < 0:
+        return ConversionError("tool-failed", f"qemu-img was killed by signal {-status}")
+    if _FULL.search(said):
+        return HostError(
+            "disk-full",
+            f"{target}: {said.strip()}",
+            hint="free some space, or choose another output directory",
+        )
+    if _TARGET.search(said):
+        return ConversionError("copy-failed", f"{target}: {said.strip()}")
+    return None

@@ -1,0 +1,122 @@
+"""Whole machines: an OVA, or an OVF with its files beside it.
+
+The manifest is verified, and then the disks are opened in the machine's order. What an OVF names is
+looked for in the archive, or in the OVF's own directory, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from converter.errors import DamagedInputError, GuestRefusedError
+from converter.model import Finding, Severity
+from converter.source import manifest, ova, ovf
+from converter.source.probe import beside, detect, leads_away, open_disk
+from converter.source.reader import Reader, damaged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from converter.model import ByteRange, SourceDisk
+
+    Find = Callable[[str], ByteRange]
+
+
+def open_ova(reader: Reader, *, work: Path) -> tuple[list[SourceDisk], list[Finding]]:
+    """Open the disks of an OVA; its manifest is verified first."""
+    members = ova.members(reader)
+    if "ova.xml" in members:
+        raise GuestRefusedError(
+            "container-xva",
+            f"{reader.name}: is an XVA, XenServer's own format",
+            hint="export the machine as OVF/OVA, with its disks as VHD",
+        )
+    descriptors = [name for name in members if name.lower().endswith(".ovf")]
+    if len(descriptors) != 1:
+        raise DamagedInputError(
+            "ova-no-ovf",
+            f"{reader.name}: holds {len(descriptors)} OVF descriptors, not one",
+            hint="an OVA has one; from any other archive, unpack the disks and give them",
+        )
+    [descriptor] = descriptors
+
+    def find(name: str) -> ByteRange:
+        plain = name.removeprefix("./")
+        if "/" in plain or plain in ("", ".", ".."):
+            raise leads_away(reader.name, name)
+        if plain not in members:
+            raise DamagedInputError(
+                "member-missing",
+                f"{reader.name}: has no member {name!r}, which its OVF or manifest names",
+                hint="the archive is incomplete: export the machine again",
+            )
+        return members[plain]
+
+    for name in members:
+        if name.lower().endswith(".mf"):
+            with Reader(members[name], name=f"{reader.name}: {name}") as listed:
+                manifest.verify(listed, find)
+    with Reader(members[descriptor], name=f"{reader.name}: {descriptor}") as text:
+        return _open_disks(text, find, work=work, archive=reader.name)
+
+
+def open_ovf(reader: Reader, *, work: Path) -> tuple[list[SourceDisk], list[Finding]]:
+    """Open the disks that lie beside a bare .ovf."""
+    path = reader.file.path
+
+    def find(name: str) -> ByteRange:
+        return beside(path, name.removeprefix("./"))
+
+    listed = path.with_suffix(".mf")
+    if listed.exists():
+        with Reader(find(listed.name), name=str(listed)) as lines:
+            manifest.verify(lines, find)
+    return _open_disks(reader, find, work=work, archive="")
+
+
+def _open_disks(
+    reader: Reader, find: Find, *, work: Path, archive: str
+) -> tuple[list[SourceDisk], list[Finding]]:
+    if reader.length > ovf.LIMIT:
+        raise damaged("ovf-invalid", reader.name, f"an OVF of {reader.length} bytes")
+    disks, findings = [], []
+    for reference in ovf.parse(reader.name, reader.read(0, reader.length)):
+        if not reference.href:
+            findings.append(_blank(reader.name, reference.identifier))
+            continue
+        href = reference.href
+        file = _found(find, href)
+        name = f"{archive}: {href}" if archive else str(file.path)
+        with Reader(file, name=name) as member:
+            ending = "" if reference.compression else Path(href).suffix.lower()
+            form = detect(member, claimed=ending)
+            disks.append(open_disk(member, form, work=work, find=find))
+    if not disks:
+        raise GuestRefusedError(
+            "ovf-no-disk",
+            f"{reader.name}: the machine has no disk with anything on it",
+            hint="export it with its disks",
+        )
+    return disks, findings
+
+
+def _found(find: Find, href: str) -> ByteRange:
+    """Find a file by its reference, a URI: what is escaped in it may be so in the name, or not."""
+    plain = unquote(href, errors="surrogateescape")
+    if plain == href:
+        return find(href)
+    try:
+        return find(href)
+    except DamagedInputError:
+        return find(plain)
+
+
+def _blank(name: str, identifier: str) -> Finding:
+    return Finding(
+        Severity.WARNING,
+        "ovf-blank-disk",
+        f"{name}: the disk {identifier!r} is blank and has no file: it is left out",
+        "attach an empty EBS volume of its size if the machine needs it",
+    )

@@ -1,0 +1,181 @@
+"""Hosted sparse extents of VMDKs: header, footer, grain directory and grain tables.
+
+"Virtual Disk Format 5.0" (VMware, 2011), "Hosted Sparse Extents". The header takes a sector; a
+stream-optimized extent has its grain directory's place in a footer, a copy of the header that is
+written last. Sizes and offsets are in sectors. Numbers are little endian.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from converter.source import vmdk_descriptor
+from converter.source.reader import damaged, truncated
+
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Iterator
+
+    from converter.source.reader import Reader
+
+SECTOR: Final = 512
+MAGIC: Final = b"KDMV"
+_HEADER: Final = struct.Struct("<4sIIQQQQIQQQB4sH")
+_GD_AT_END: Final = 0xFFFFFFFFFFFFFFFF
+_NEWLINES, _ZERO_GRAINS, _COMPRESSED, _MARKERS = 1, 1 << 2, 1 << 16, 1 << 17
+# How the header's four line ends look after a transfer that left them alone.
+_LINE_ENDS: Final = b"\n \r\n"
+_FOOTER_MARKER: Final = 3
+# QEMU's limits too: 64 KiB and 512 are what everybody writes.
+_MAX_GRAIN: Final = 1 << 16
+_MAX_ENTRIES: Final = 512
+# 64 TiB in grains of 4 KiB.
+_MAX_TABLES: Final = 1 << 25
+_MARKER_SIZE: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class SparseHeader:
+    """The header of a hosted sparse extent; sizes and offsets in sectors, as on disk."""
+
+    flags: int
+    capacity: int
+    grain: int
+    descriptor_offset: int
+    descriptor_size: int
+    entries_per_table: int
+    directory: int
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether its grains are compressed (stream-optimized)."""
+        return bool(self.flags & _COMPRESSED)
+
+    @property
+    def first_free(self) -> int:
+        """The first sector that neither header nor descriptor takes."""
+        return 1 + self.descriptor_size
+
+    def is_empty(self, place: int) -> bool:
+        """Tell whether a grain table's entry stands for zeros: nothing there, or marked so."""
+        return place == 0 or (place == 1 and bool(self.flags & _ZERO_GRAINS))
+
+    @property
+    def tables(self) -> int:
+        """How many grain tables its directory has."""
+        covered = self.grain * self.entries_per_table
+        return -(-self.capacity // covered)
+
+
+def read_header(reader: Reader, offset: int = 0) -> SparseHeader:
+    """Read and check a sparse header at `offset`. Raises `DamagedInputError`."""
+    fields = _HEADER.unpack(reader.read(offset, SECTOR)[: _HEADER.size])
+    magic, version, flags, capacity, grain, descriptor, descriptor_size, entries = fields[:8]
+    directory, line_ends, compression = fields[9], fields[12], fields[13]
+    header = SparseHeader(flags, capacity, grain, descriptor, descriptor_size, entries, directory)
+    if magic != MAGIC or version not in (1, 2, 3):
+        raise damaged("vmdk-header", reader.name, f"no VMDK header of a known version ({version})")
+    if flags & _NEWLINES and line_ends != _LINE_ENDS:
+        raise damaged("vmdk-header", reader.name, "was damaged by a transfer as text (FTP: binary)")
+    if grain == 0 or grain & (grain - 1) or grain > _MAX_GRAIN:
+        raise damaged("vmdk-header", reader.name, f"a grain of {grain} sectors is none")
+    if not 0 < entries <= _MAX_ENTRIES:
+        raise damaged("vmdk-header", reader.name, f"{entries} entries in a grain table")
+    if header.is_compressed and compression != 1:
+        raise damaged(
+            "vmdk-compression",
+            reader.name,
+            f"File uses unsupported compression algorithm {compression} (1, deflate, is known)",
+        )
+    if header.is_compressed and not flags & _MARKERS:
+        raise damaged("vmdk-header", reader.name, "has compressed grains without markers")
+    return header
+
+
+def with_footer(reader: Reader, header: SparseHeader) -> SparseHeader:
+    """Give the header that says where the grain directory is: the footer's, where there is one."""
+    if header.directory != _GD_AT_END:
+        return header
+    # Marker, footer, end-of-stream marker: the last three sectors.
+    start = reader.length - 3 * SECTOR
+    if start < SECTOR:
+        raise truncated(reader.name, 4 * SECTOR, reader.length)
+    marker = reader.read(start, SECTOR)
+    if marker[8:16] != struct.pack("<II", 0, _FOOTER_MARKER) or (
+        reader.read(start + SECTOR, 4) != MAGIC
+    ):
+        raise damaged(
+            "truncated", reader.name, "the footer that ends a stream-optimized VMDK is missing"
+        )
+    footer = read_header(reader, start + SECTOR)
+    same = ("flags", "capacity", "grain", "entries_per_table")
+    if footer.directory == _GD_AT_END or any(
+        getattr(footer, field) != getattr(header, field) for field in same
+    ):
+        raise damaged("vmdk-footer", reader.name, "header and footer contradict each other")
+    return footer
+
+
+def embedded_descriptor(reader: Reader, header: SparseHeader) -> bytes:
+    """Give the text inside the extent, b"" if it has none."""
+    size = header.descriptor_size * SECTOR
+    if size == 0:
+        return b""
+    # QEMU reads it where everybody has it, whatever the header says.
+    if header.descriptor_offset != 1 or size > vmdk_descriptor.LIMIT:
+        raise damaged("vmdk-header", reader.name, f"{size} bytes of descriptor at an odd place")
+    return reader.read(SECTOR, size)
+
+
+def grain_tables(reader: Reader, header: SparseHeader) -> Iterator[tuple[int, array[int]]]:
+    """Give each grain table with any grain: the sector of the disk it begins at, and its entries.
+
+    Raises `DamagedInputError` ``vmdk-table`` for a table that lies where another thing is.
+    """
+    if header.tables > _MAX_TABLES:
+        raise damaged("vmdk-header", reader.name, f"a disk of {header.capacity} sectors")
+    seen: set[int] = set()
+    lba = 0
+    for directory in reader.numbers(header.directory * SECTOR, header.tables, "I", "little"):
+        for table in directory:
+            if table and (table in seen or table < header.first_free):
+                raise damaged("vmdk-table", reader.name, f"no grain table can be at sector {table}")
+            if table:
+                seen.add(table)
+                yield from _table(reader, header, lba, table)
+            lba += header.grain * header.entries_per_table
+
+
+def _table(
+    reader: Reader, header: SparseHeader, lba: int, table: int
+) -> Iterator[tuple[int, array[int]]]:
+    [places] = reader.numbers(table * SECTOR, header.entries_per_table, "I", "little")
+    # What a table has beyond the disk's end means nothing.
+    places = places[: -(-(header.capacity - lba) // header.grain)]
+    if any(places):
+        yield lba, places
+
+
+def check_tables(reader: Reader, header: SparseHeader) -> None:
+    """Check that every grain lies in the file, behind the header."""
+    for lba, places in grain_tables(reader, header):
+        fits = _end(header, max(places), header.grain) <= reader.length
+        if fits and min(places) >= header.first_free:
+            continue
+        for index, place in enumerate(places):
+            if header.is_empty(place):
+                continue
+            # The last grain of a disk need be there only as far as the disk goes.
+            left = header.capacity - lba - index * header.grain
+            end = _end(header, place, min(header.grain, left))
+            if end > reader.length:
+                raise truncated(reader.name, end, reader.length)
+            if place < header.first_free:
+                raise damaged("vmdk-table", reader.name, f"no grain can be at sector {place}")
+
+
+def _end(header: SparseHeader, place: int, sectors: int) -> int:
+    """Give where a grain ends in the file, in bytes; of a compressed one, where its marker does."""
+    return place * SECTOR + (_MARKER_SIZE if header.is_compressed else sectors * SECTOR)
