@@ -5,8 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from converter.guest.recording import RecordingGuest
-from converter.steps import drivers, fstab, grub2, guest_tools, network, resume, uefi
-from converter.steps.step import Context
+from converter.steps import (
+    access,
+    cloud_init,
+    drivers,
+    fstab,
+    generalize,
+    grub2,
+    guest_tools,
+    network,
+    resume,
+    selinux,
+    uefi,
+)
+from converter.steps.step import Context, Options
 
 if TYPE_CHECKING:
     from converter.guest.protocol import ReadableGuest
@@ -22,13 +34,20 @@ ORDER: Final = (
     uefi.STEP,
     network.STEP,
     guest_tools.STEP,
+    cloud_init.STEP,
+    access.STEP,
+    generalize.STEP,
+    # Asks which of the new paths of all others have no label.
+    selinux.STEP,
 )
 
 
-def make_plan(guest: ReadableGuest, facts: Facts, storage: Storage) -> Plan:
+def make_plan(
+    guest: ReadableGuest, facts: Facts, storage: Storage, options: Options | None = None
+) -> Plan:
     """Run every step that applies on a recording of `guest`, and give what they would do."""
     recording = RecordingGuest(guest)
-    context = Context(recording, facts, storage)
+    context = Context(recording, facts, storage, options or Options())
     for step in ORDER:
         if step.applies(facts):
             step.run(context)
