@@ -169,6 +169,18 @@ def parse_builtin(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(module_name(line) for line in _lines(text)))
 
 
+def parse_blocked(text: str) -> frozenset[str]:
+    """Read a file of modprobe.d(5): the modules that are not loaded for the devices there are.
+
+    Those that are on the blacklist, and those that a command is run for that does nothing.
+    """
+    words = [line.split() for line in _lines(text)]
+    listed = {normalise(w[1]) for w in words if len(w) > 1 and w[0] == "blacklist"}
+    nothing = (w for w in words if len(w) == 3 and w[0] == "install")
+    replaced = {normalise(w[1]) for w in nothing if w[2].rpartition("/")[2] in ("true", "false")}
+    return frozenset(listed | replaced)
+
+
 # --- what a module needs --------------------------------------------------------------------------
 
 

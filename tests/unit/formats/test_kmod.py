@@ -126,6 +126,13 @@ def test_closure_is_complete_and_ends_even_in_circles(
         assert set(dep[path]) & dep.keys() <= set(paths)
 
 
+def test_what_is_kept_from_loading() -> None:
+    """modprobe.d(5)."""
+    text = "# blacklist a\nblacklist xen-blkfront\ninstall b /bin/false\nblacklist\n"
+    text += "options c d=1\ninstall nvme /sbin/modprobe --ignore-install nvme\n"
+    assert kmod.parse_blocked(text) == {"xen_blkfront", "b"}
+
+
 def test_aliases_that_cannot_match_cost_nothing() -> None:
     """A hostile index: a million patterns, each of which would be compiled."""
     aliases = [Alias(f"pci:*a*b{number}*", "x") for number in range(20_000)]

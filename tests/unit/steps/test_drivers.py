@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -186,6 +187,28 @@ def test_a_strange_line_of_an_index_does_no_harm() -> None:
     guest.write(name, strange, mode=0o644, uid=0, gid=0)
     assert codes(apply(guest), Severity.ERROR) == []
     assert capabilities(made.facts(guest, [made.entry()]).os).nvme
+
+
+@pytest.mark.parametrize(
+    ("files", "arguments"),
+    [
+        ({"/etc/modprobe.d/x.conf": "# blacklist ext4\nblacklist floppy\nblacklist nvme\n"}, ()),
+        ({"/etc/modprobe.conf": "install nvme /bin/true\n"}, ()),
+        ({}, ("quiet", "modprobe.blacklist=floppy,nvme")),
+        ({}, ("rd.driver.blacklist=nvme",)),
+    ],
+)
+def test_drivers_that_are_kept_from_loading(
+    files: dict[str, str], arguments: tuple[str, ...]
+) -> None:
+    guest = debian()
+    for path, text in files.items():
+        guest.mkdir(path.rpartition("/")[0])
+        guest.write(path, text.encode(), mode=0o644, uid=0, gid=0)
+    (finding,) = plan(guest, [replace(made.entry(), arguments=arguments)]).findings
+    assert (finding.severity, finding.code) == (Severity.WARNING, "driver-blocked")
+    assert "nvme" in finding.message
+    assert "floppy" not in finding.message.replace("modprobe.blacklist=floppy,nvme", "")
 
 
 # --- several kernels ------------------------------------------------------------------------------
