@@ -192,32 +192,101 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Filesystem:
-    """A filesystem, swap area or other signature on a device (partition, volume or whole disk)."""
+    """A filesystem, swap area or other signature on a device (partition, volume or whole disk).
+
+    `type` is blkid(8)'s word, "" where nothing is known to be there. `is_dirty`: what was written
+    last is in its journal only; `has_errors`: it is marked as damaged. `last_mounted` is where it
+    was mounted last, if it says so. `member` tells the devices of one filesystem apart that is on
+    several (UUID_SUB).
+    """
 
     device: str
     type: str
     uuid: str = ""
     label: str = ""
+    member: str = ""
+    is_dirty: bool = False
+    has_errors: bool = False
+    last_mounted: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """An LVM logical volume."""
+    """An LVM logical volume; its `device` is there only while it is active."""
 
     device: str
     group: str
     name: str
     size: int
+    is_active: bool = True
+    is_snapshot: bool = False
+
+    @property
+    def mapped(self) -> str:
+        """Its name below /dev/mapper, where a dash in a name is written twice (lvm(8))."""
+        return "-".join(part.replace("-", "--") for part in (self.group, self.name))
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeGroup:
+    """An LVM volume group, and whether all its physical volumes are there."""
+
+    name: str
+    uuid: str
+    is_complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """A software RAID array (md(4)) of `size` members, of which `present` are there.
+
+    `device` is the appliance's name for it; `name` is the one in its metadata, as `host:0`.
+    """
+
+    device: str
+    level: str
+    uuid: str
+    name: str
+    size: int
+    present: int
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether members are missing."""
+        return self.present < self.size
+
+
+@dataclass(frozen=True, slots=True)
+class Subvolume:
+    """A Btrfs subvolume by its path from the top level, which has the number 5 and the path ""."""
+
+    number: int
+    path: str
+    is_default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What is free in a filesystem; `inodes` is None where files need none of a fixed number."""
+
+    size: int
+    free: int
+    inodes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A filesystem where the guest mounts it, as its fstab says and the appliance found it."""
+    """A filesystem where the guest mounts it, as its fstab says and the appliance found it.
+
+    `path` is without symlinks. `subvolume` is that of a Btrfs filesystem, from its top level.
+    """
 
     path: str
     device: str
     type: str
     uuid: str = ""
+    subvolume: str = ""
+    space: Space | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,34 +318,86 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True)
 class BootEntry:
-    """A bootloader's menu entry: ids as GRUB sees them, `/` of `kernel` is the guest's root."""
+    """A bootloader's menu entry: ids as the bootloader has them; paths are the guest's own.
+
+    `source` is the file that the entry stands in alone (Boot Loader Specification), else "".
+    """
 
     title: str
     identifier: str
     kernel: str
     initramfs: str
     arguments: tuple[str, ...]
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Bootloader:
-    """The bootloader that was found and what it starts by default."""
+    """The bootloader that was found and what it starts by default.
+
+    `kind` is "grub2", "grub-legacy", "systemd-boot", or the name of one that cannot be converted;
+    `config` the file that says what the default is. `scripts` are all files that make the menu, in
+    the bootloader's own language; `environments` those with the variables it keeps (GRUB 2).
+    """
 
     kind: str
     config: str
     firmware: frozenset[BootMode]
     default: BootEntry | None
     entries: tuple[BootEntry, ...] = ()
+    scripts: tuple[str, ...] = ()
+    environments: tuple[str, ...] = ()
+
+
+class LinkKind(StrEnum):
+    """What a network link is, as far as it matters whether it needs a card of the source.
+
+    A TUNNEL ends at an address of the source's network; OTHER links (VPNs, containers' and dummy
+    ones) need no card.
+    """
+
+    ETHERNET = "ethernet"
+    BOND = "bond"
+    BRIDGE = "bridge"
+    VLAN = "vlan"
+    WIRELESS = "wireless"
+    TUNNEL = "tunnel"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkLink:
+    """A network link as one stack configures it: a card, or something made of others (`lower`).
+
+    `name` is what the configuration calls it, which may be a pattern. `addresses` are the fixed
+    ones, as they are written. `gateway`: the default route is set here by hand. `automatic`: it is
+    brought up at boot.
+    """
+
+    name: str
+    kind: LinkKind = LinkKind.ETHERNET
+    addresses: tuple[str, ...] = ()
+    dhcp: bool = False
+    mac: str = ""
+    lower: tuple[str, ...] = ()
+    gateway: bool = False
+    automatic: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkStack:
-    """A network configuration mechanism in use: `name` (ifupdown, networkd, …), its files."""
+    """A network configuration mechanism in use: `name` (ifupdown, networkd, …), its files.
+
+    `interfaces` and `static` sum `links` up: their names, and whether any has a fixed address.
+    `managed` tells that it configures cards which no file names (NetworkManager's default).
+    """
 
     name: str
     files: tuple[str, ...]
     interfaces: tuple[str, ...]
     static: bool
+    links: tuple[NetworkLink, ...] = ()
+    managed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +431,8 @@ class Facts:
     """Everything inspection found out; nothing in it depends on what will be done.
 
     `esps` are the EFI system partitions and where each is mounted while the guest is worked on; the
-    guest itself may mount them elsewhere, or not at all.
+    guest itself may mount them elsewhere, or not at all. `other_roots` describe systems beside the
+    one that starts.
     """
 
     disks: tuple[Disk, ...]
@@ -320,6 +442,9 @@ class Facts:
     boot_modes: frozenset[BootMode]
     os: LinuxFacts
     esps: tuple[Mount, ...] = ()
+    groups: tuple[VolumeGroup, ...] = ()
+    arrays: tuple[Array, ...] = ()
+    other_roots: tuple[str, ...] = ()
 
     def filesystem(self, device: str) -> Filesystem | None:
         """Give what was found on `device` (an appliance name), if anything was."""
@@ -440,16 +565,17 @@ class CopyFile:
 class ConvertTable:
     """Give the disk `path` (an appliance name) another partition table, its data staying in place.
 
-    `pieces` are the bytes to be written, by offset; `before` is the digest of what is there now, in
-    the order of the pieces.
+    `pieces` are the bytes to be written, by offset; the disk is to have `size` bytes, which may be
+    more than it had.
     """
 
     code: str
     reason: str
     path: str
     table: TableType
+    partitions: tuple[Partition, ...]
     pieces: tuple[tuple[int, bytes], ...]
-    before: str
+    size: int
 
 
 FileChange = WriteFile | AppendFile | RemoveFile | MakeLink | MakeDirectory | CopyFile
