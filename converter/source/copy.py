@@ -72,6 +72,11 @@ class CopyJob:
             raise self._failure
 
     @property
+    def is_cancelled(self) -> bool:
+        """Whether it was told to stop."""
+        return self._cancelled.is_set()
+
+    @property
     def has_failed(self) -> bool:
         """Whether it ended with an error so far."""
         return self._failure is not None

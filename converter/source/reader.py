@@ -104,7 +104,7 @@ class Reader:
         """Give the stretches (start, end) from `offset` on that are no holes (lseek(2)).
 
         All that is read outside them is zero. A device, or a filesystem that keeps no map, gives
-        the whole as one stretch.
+        the whole as one stretch. Raises `DamagedInputError` ``truncated``.
         """
         base = self.file.offset
         position, end = base + offset, base + offset + length
@@ -113,17 +113,16 @@ class Reader:
                 start = os.lseek(self._descriptor, position, os.SEEK_DATA)
                 stop = os.lseek(self._descriptor, start, os.SEEK_HOLE)
             except OSError as error:
-                if not _past_the_data(self._descriptor, error):
+                if error.errno != errno.ENXIO:  # there is no map
                     yield position - base, end - base
-                return
+                    return
+                break  # there is a hole to the end
             position = min(stop, end)
             if start < end:
                 yield start - base, position - base
-
-
-def _past_the_data(descriptor: int, error: OSError) -> bool:
-    """Tell whether lseek(2) failed because there is only a hole to come, and the file is a file."""
-    return error.errno == errno.ENXIO and stat.S_ISREG(os.fstat(descriptor).st_mode)
+        there = os.lseek(self._descriptor, 0, os.SEEK_END)
+        if there < end:  # cut off since it was opened
+            raise truncated(self.name, offset + length, there - base)
 
 
 def truncated(name: str, needed: int, there: int) -> DamagedInputError:

@@ -237,8 +237,9 @@ def vhdx(
     log: bytes = b"",
     table: Mapping[int, int] | None = None,
     items: int = 3,
+    said: int | None = None,
 ) -> bytes:
-    """Make a VHDX; `table` overrides entries of the block allocation table."""
+    """Make a VHDX; `table` overrides entries of the block table, `said` the size it tells."""
     headers = headers or (vhdx_header(sequence=1), vhdx_header(sequence=2))
     regions = regions or (vhdx_regions(), vhdx_regions())
     parts = {64 << 10: headers[0], 128 << 10: headers[1], 192 << 10: regions[0]}
@@ -247,7 +248,7 @@ def vhdx(
         out = out.ljust(at, b"\0") + data
     values = (
         (PARAMETERS, struct.pack("<II", block, flags)),
-        (SIZE, struct.pack("<Q", size)),
+        (SIZE, struct.pack("<Q", size if said is None else said)),
         (SECTOR_SIZE, struct.pack("<I", sector)),
     )
     metadata = struct.pack("<8sHH20x", b"metadata", 0, items)

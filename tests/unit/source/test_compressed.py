@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import bz2
+import errno
+import gzip
+import lzma
+import os
+import shutil
+import struct
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+import zstandard
+
+from converter.errors import HostError
+from converter.source import open_source
+from tests.unit.source.build import (
+    GRAIN,
+    descriptor,
+    pattern,
+    qcow2,
+    sparse_vmdk,
+    stored,
+    tar,
+)
+from tests.unit.source.opening import damage, open_one, refusal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RAW = pattern(100_000) + bytes(300_000) + pattern(50_112, seed=2)
+COMPRESSORS: dict[str, Any] = {
+    ".gz": gzip.compress,
+    ".xz": lzma.compress,
+    ".zst": zstandard.compress,
+    ".bz2": bz2.compress,
+}
+endings = pytest.mark.parametrize("ending", COMPRESSORS)
+SKIPPABLE = struct.pack("<II", 0x184D2A50, 4) + b"skip"
+
+
+def unpacked(path: Path, work: Path) -> bytes:
+    work.mkdir()
+    [disk] = open_source([path], work=work).disks
+    assert disk.file.length == disk.virtual_size
+    return disk.file.path.read_bytes()
+
+
+@endings
+class TestEveryKind:
+    def test_reads_back(self, tmp_path: Path, ending: str) -> None:
+        path = stored(tmp_path, f"a.img{ending}", COMPRESSORS[ending](RAW))
+        assert unpacked(path, tmp_path / "work") == RAW
+
+    def test_several_streams_are_one(self, tmp_path: Path, ending: str) -> None:
+        parts = [COMPRESSORS[ending](part) for part in (RAW[:1000], b"", RAW[1000:])]
+        path = stored(tmp_path, f"a.img{ending}", b"".join(parts))
+        assert unpacked(path, tmp_path / "work") == RAW
+
+    def test_zeros_after_it_mean_nothing(self, tmp_path: Path, ending: str) -> None:
+        path = stored(tmp_path, f"a.img{ending}", COMPRESSORS[ending](RAW) + bytes(10_000))
+        assert unpacked(path, tmp_path / "work") == RAW
+
+    def test_junk_after_it_is_damage(self, tmp_path: Path, ending: str) -> None:
+        path = stored(tmp_path, f"a.img{ending}", COMPRESSORS[ending](RAW) + b"<html>error</html>")
+        assert damage(path).code == "compression-damaged"
+
+    @pytest.mark.parametrize("fraction", [0.1, 0.5, 0.9, 0.999])
+    def test_cut_off(self, tmp_path: Path, ending: str, fraction: float) -> None:
+        packed = COMPRESSORS[ending](RAW)
+        path = stored(tmp_path, f"a.img{ending}", packed[: int(len(packed) * fraction)])
+        assert damage(path).code == "compression-damaged"
+
+    def test_cut_off_in_a_later_stream(self, tmp_path: Path, ending: str) -> None:
+        first, second = COMPRESSORS[ending](RAW[:1000]), COMPRESSORS[ending](RAW[1000:])
+        for length in (3, 8, len(second) // 2, len(second) - 1):
+            path = stored(tmp_path, f"a.img{ending}", first + second[:length])
+            assert damage(path).code == "compression-damaged"
+
+    def test_a_later_stream_with_a_broken_beginning(self, tmp_path: Path, ending: str) -> None:
+        second = bytearray(COMPRESSORS[ending](RAW[1000:]))
+        second[1] ^= 0xFF
+        packed = COMPRESSORS[ending](RAW[:1000]) + bytes(second)
+        path = stored(tmp_path, f"a.img{ending}", packed)
+        assert damage(path).code == "compression-damaged"
+
+    def test_nothing_inside(self, tmp_path: Path, ending: str) -> None:
+        path = stored(tmp_path, f"a.img{ending}", COMPRESSORS[ending](b""))
+        assert damage(path).code == "disk-size-zero"
+
+    def test_holes_stay_holes(self, tmp_path: Path, ending: str) -> None:
+        path = stored(tmp_path, f"a.img{ending}", COMPRESSORS[ending](bytes(8 << 20) + RAW))
+        work = tmp_path / "work"
+        work.mkdir()
+        [disk] = open_source([path], work=work).disks
+        assert disk.file.path.stat().st_blocks * 512 < 1 << 20
+
+    def test_another_format_inside_is_opened(self, tmp_path: Path, ending: str) -> None:
+        path = stored(tmp_path, f"a{ending}", COMPRESSORS[ending](sparse_vmdk({}, 128)))
+        assert open_one(path).subformat == "monolithicSparse"
+
+    def test_another_container_inside_is_not(self, tmp_path: Path, ending: str) -> None:
+        for inside in (tar(("a", b"x")), COMPRESSORS[ending](RAW)):
+            path = stored(tmp_path, f"a{ending}", COMPRESSORS[ending](inside))
+            assert refusal(path).code == "container-nested"
+
+    def test_what_is_inside_names_no_other_file(self, tmp_path: Path, ending: str) -> None:
+        text = descriptor(['RW 1 FLAT "a-flat.vmdk" 0']).encode()
+        for inside in (text, qcow2({}, 65536, backing=512)):
+            path = stored(tmp_path, f"a{ending}", COMPRESSORS[ending](inside))
+            assert refusal(path).code == "foreign-file"
+
+    def test_a_full_disk_is_not_called_damage(
+        self, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = stored(tmp_path, f"a.img{ending}", COMPRESSORS[ending](RAW))
+
+        def full(*_: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(os, "pwrite", full)
+        with pytest.raises(HostError) as caught:
+            open_one(path)
+        assert caught.value.code == "disk-full"
+
+    def test_some_room_is_left(
+        self, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Usage(NamedTuple):
+            free: int
+
+        path = stored(tmp_path, f"a.img{ending}", COMPRESSORS[ending](RAW))
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1 << 20))
+        with pytest.raises(HostError) as caught:
+            open_one(path)
+        assert caught.value.code == "disk-full"
+
+
+def test_frames_to_skip_are_skipped(tmp_path: Path) -> None:
+    packed = SKIPPABLE + zstandard.compress(RAW) + SKIPPABLE
+    path = stored(tmp_path, "a.img.zst", packed)
+    assert unpacked(path, tmp_path / "work") == RAW
+
+
+def test_two_disks_do_not_get_in_each_others_way(tmp_path: Path) -> None:
+    paths = [
+        stored(tmp_path, f"{number}.gz", gzip.compress(pattern(GRAIN, seed=number)))
+        for number in range(2)
+    ]
+    work = tmp_path / "work"
+    work.mkdir()
+    disks = open_source(paths, work=work).disks
+    found = [disk.file.path.read_bytes() for disk in disks]
+    assert found == [pattern(GRAIN, seed=0), pattern(GRAIN, seed=1)]
+    assert [disk.label for disk in disks] == ["0.gz", "1.gz"]

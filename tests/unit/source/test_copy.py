@@ -1,0 +1,270 @@
+"""Copies that need no other program: of plain data, and of a stream-optimized VMDK."""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+import threading
+import time
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from converter.errors import ConversionError, DamagedInputError
+from converter.source import open_source
+from converter.source.copy import CopyJob
+from tests.unit.source.build import (
+    GRAIN,
+    MIB,
+    descriptor,
+    fixed_vhd,
+    grain,
+    ovf,
+    pattern,
+    stored,
+    stream_vmdk,
+    tar,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DATA = pattern(GRAIN)
+
+
+def job(path: Path, *, progress: Any = lambda _: None) -> tuple[CopyJob, Path]:
+    """Prepare the copy of the one disk at `path` to a file beside it."""
+    work = path.parent / "work"
+    work.mkdir(exist_ok=True)
+    [disk] = open_source([path], work=work).disks
+    target = path.parent / "target"
+    return CopyJob(disk, target, directory=work, progress=progress), target
+
+
+def copied(path: Path) -> bytes:
+    copy, target = job(path)
+    copy.start()
+    copy.wait()
+    return target.read_bytes()
+
+
+def failure(path: Path) -> ConversionError:
+    copy, _ = job(path)
+    copy.start()
+    with pytest.raises(ConversionError) as caught:
+        copy.wait()
+    assert copy.has_failed
+    return caught.value
+
+
+class TestPlain:
+    @pytest.mark.parametrize("length", [512, 65536, MIB, 3 * MIB + 512])
+    def test_is_the_same(self, tmp_path: Path, length: int) -> None:
+        data = pattern(length)
+        assert copied(stored(tmp_path, "a.raw", data)) == data
+        assert copied(stored(tmp_path, "a.vhd", fixed_vhd(data))) == data
+        assert copied(stored(tmp_path, "old.vhd", fixed_vhd(data, footer=511))) == data
+
+    def test_is_made_whole_sectors(self, tmp_path: Path) -> None:
+        assert copied(stored(tmp_path, "a.raw", pattern(1000))) == pattern(1000) + bytes(24)
+
+    def test_out_of_an_archive(self, tmp_path: Path) -> None:
+        text = ovf(['<File ovf:href="a.img" ovf:id="f0"/>']).encode()
+        data = tar(("vm.ovf", text), ("a.img", pattern(1000)), ("other", b"x" * 3000))
+        assert copied(stored(tmp_path, "a.ova", data)) == pattern(1000) + bytes(24)
+
+    def test_from_the_middle_of_an_extent(self, tmp_path: Path) -> None:
+        stored(tmp_path, "a-flat.vmdk", pattern(65536))
+        text = descriptor(['RW 8 FLAT "a-flat.vmdk" 16'], kind="monolithicFlat").encode()
+        assert copied(stored(tmp_path, "a.vmdk", text)) == pattern(65536)[8192:12288]
+
+    def test_what_is_zero_becomes_a_hole(self, tmp_path: Path) -> None:
+        path = stored(tmp_path, "a.raw", bytes(8 * MIB) + b"x" + bytes(8 * MIB - 1))
+        copy, target = job(path)
+        copy.start()
+        copy.wait()
+        assert target.read_bytes() == path.read_bytes()
+        assert target.stat().st_blocks * 512 <= GRAIN
+
+    def test_a_large_hole_takes_no_time(self, tmp_path: Path) -> None:
+        path = stored(tmp_path, "a.raw", pattern(GRAIN))
+        os.truncate(path, 1 << 40)
+        copy, target = job(path)
+        before = time.monotonic()
+        copy.start()
+        copy.wait()
+        assert time.monotonic() - before < 5
+        assert target.stat().st_size == 1 << 40
+        assert target.stat().st_blocks * 512 <= GRAIN
+
+    def test_a_source_that_shrinks_meanwhile(self, tmp_path: Path) -> None:
+        path = stored(tmp_path, "a.raw", pattern(2 * MIB))
+        copy, _ = job(path)
+        os.truncate(path, MIB)
+        copy.start()
+        # lseek(2) tells of what was cut off as it does of a hole at the end.
+        with pytest.raises(DamagedInputError) as caught:
+            copy.wait()
+        assert caught.value.code == "truncated"
+
+    def test_progress_ends_at_one_and_never_falls(self, tmp_path: Path) -> None:
+        seen: list[float] = []
+        copy, _ = job(stored(tmp_path, "a.raw", pattern(3 * MIB)), progress=seen.append)
+        copy.start()
+        copy.wait()
+        assert seen == sorted(seen)
+        assert seen[-1] == 1.0
+
+
+class TestStream:
+    def test_is_the_same(self, tmp_path: Path) -> None:
+        data = stream_vmdk({0: DATA, 2: DATA[::-1], 600: DATA}, 128 * 700)
+        expected = DATA + bytes(GRAIN) + DATA[::-1] + bytes(597 * GRAIN) + DATA + bytes(99 * GRAIN)
+        assert copied(stored(tmp_path, "a.vmdk", data)) == expected
+
+    @pytest.mark.parametrize("last", [DATA, DATA[:512]])
+    def test_the_last_grain_whole_or_as_long_as_the_disk(self, tmp_path: Path, last: bytes) -> None:
+        data = stream_vmdk({0: DATA, 1: last}, 129)
+        assert copied(stored(tmp_path, "a.vmdk", data)) == DATA + DATA[:512]
+
+    def test_the_size_is_not_rounded_up(self, tmp_path: Path) -> None:
+        text = descriptor(['RW 129 SPARSE "a.vmdk"'], kind="streamOptimized")
+        data = stream_vmdk({0: DATA, 1: DATA}, 256, text=text)
+        assert copied(stored(tmp_path, "a.vmdk", data)) == DATA + DATA[:512]
+
+    def test_without_data(self, tmp_path: Path) -> None:
+        assert copied(stored(tmp_path, "a.vmdk", stream_vmdk({}, 256))) == bytes(2 * GRAIN)
+
+    def test_out_of_an_archive(self, tmp_path: Path) -> None:
+        data = tar(("vm.ovf", ovf().encode()), ("a.vmdk", stream_vmdk({0: DATA}, 128)))
+        assert copied(stored(tmp_path, "a.ova", data)) == DATA
+
+    @pytest.mark.parametrize(
+        ("packed", "code"),
+        [
+            (zlib.compress(DATA[:-1]), "vmdk-grain-length"),
+            (zlib.compress(DATA + b"x"), "vmdk-grain-length"),
+            (zlib.compress(bytes(1 << 26)), "vmdk-grain-length"),
+            (zlib.compress(DATA)[:-4] + b"junk", "vmdk-grain-length"),
+            (zlib.compress(DATA)[:-4], "vmdk-grain-length"),
+            (zlib.compress(DATA)[:-50], "vmdk-grain-length"),
+            (b"", "vmdk-grain-length"),
+            (b"junk" * 100, "vmdk-grain-length"),
+        ],
+    )
+    def test_damaged_grains(self, tmp_path: Path, packed: bytes, code: str) -> None:
+        raw = {0: grain(0, b"", packed=packed)}
+        error = failure(stored(tmp_path, "a.vmdk", stream_vmdk({1: DATA}, 256, raw_grains=raw)))
+        assert isinstance(error, DamagedInputError)
+        assert error.code == code
+        assert "Uncompressed data has invalid length" in error.message
+        assert "a.vmdk" in error.message
+
+    def test_a_grain_that_belongs_elsewhere(self, tmp_path: Path) -> None:
+        raw = {0: grain(0, DATA, marked=128)}
+        error = failure(stored(tmp_path, "a.vmdk", stream_vmdk({}, 256, raw_grains=raw)))
+        assert error.code == "vmdk-grain-place"
+
+    def test_a_grain_that_claims_gigabytes(self, tmp_path: Path) -> None:
+        raw = {0: struct.pack("<QI", 0, 0xFFFFFFFF).ljust(512, b"\0")}
+        error = failure(stored(tmp_path, "a.vmdk", stream_vmdk({}, 256, raw_grains=raw)))
+        assert error.code == "vmdk-grain-length"
+
+
+@pytest.mark.parametrize(
+    "data", [fixed_vhd(DATA), stream_vmdk({0: DATA}, 128)], ids=["plain", "stream"]
+)
+class TestFailures:
+    @pytest.mark.parametrize(
+        ("number", "code", "exit_code"),
+        [(errno.ENOSPC, "disk-full", 5), (errno.EIO, "copy-failed", 6)],
+    )
+    def test_of_the_target(  # noqa: PLR0917 - fixtures and parameters
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        data: bytes,
+        number: int,
+        code: str,
+        exit_code: int,
+    ) -> None:
+        def fail(*_: object) -> int:
+            raise OSError(number, os.strerror(number))
+
+        path = stored(tmp_path, "disk", data)
+        monkeypatch.setattr(os, "pwrite", fail)
+        found = failure(path)
+        assert (found.code, found.exit_code) == (code, exit_code)
+        assert "target" in found.message
+
+    def test_of_the_source(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes
+    ) -> None:
+        copy, _ = job(stored(tmp_path, "disk", data))
+
+        def fail(*_: object) -> bytes:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        monkeypatch.setattr(os, "pread", fail)
+        copy.start()
+        with pytest.raises(ConversionError, match="disk: reading") as caught:
+            copy.wait()
+        assert caught.value.code == "source-read-failed"
+
+    def test_a_target_that_cannot_be_made(self, tmp_path: Path, data: bytes) -> None:
+        path = stored(tmp_path, "disk", data)
+        (tmp_path / "target").mkdir()
+        assert failure(path).code == "copy-failed"
+
+
+class TestCancelling:
+    def test_stops_a_running_copy(self, tmp_path: Path) -> None:
+        going, go_on = threading.Event(), threading.Event()
+
+        def progress(_: float) -> None:
+            going.set()
+            go_on.wait(10)
+
+        copy, target = job(stored(tmp_path, "a.raw", pattern(8 * MIB)), progress=progress)
+        copy.start()
+        going.wait(10)
+        stopper = threading.Thread(target=copy.cancel)
+        stopper.start()
+        # The event is set before anything is waited for.
+        while not copy.is_cancelled:
+            stopper.join(0.001)
+        go_on.set()
+        stopper.join(10)
+        assert target.stat().st_size < 8 * MIB
+        copy.wait()
+
+    def test_before_it_was_started(self, tmp_path: Path) -> None:
+        copy, target = job(stored(tmp_path, "a.raw", pattern(512)))
+        copy.cancel()
+        assert not target.exists()
+
+    def test_when_it_is_done(self, tmp_path: Path) -> None:
+        copy, target = job(stored(tmp_path, "a.raw", pattern(512)))
+        copy.start()
+        copy.wait()
+        copy.cancel()
+        assert target.read_bytes() == pattern(512)
+
+
+def test_two_copies_of_one_file_at_once(tmp_path: Path) -> None:
+    path = stored(tmp_path, "a.vhd", fixed_vhd(pattern(3 * MIB)))
+    work = tmp_path / "work"
+    work.mkdir()
+    disks = open_source([path, path], work=work).disks
+    targets = [tmp_path / "one", tmp_path / "two"]
+    copies = [
+        CopyJob(disk, target, directory=work, progress=lambda _: None)
+        for disk, target in zip(disks, targets, strict=True)
+    ]
+    for copy in copies:
+        copy.start()
+    for copy in copies:
+        copy.wait()
+    assert all(target.read_bytes() == pattern(3 * MIB) for target in targets)
