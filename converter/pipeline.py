@@ -16,26 +16,39 @@ from typing import TYPE_CHECKING
 from converter import handoff
 from converter.accelerator import choose
 from converter.capabilities import capabilities
+from converter.disk.apply import write_table
+from converter.disk.boot_code import GRUB2
+from converter.disk.conversion import prepare
 from converter.errors import ConversionError, DamagedInputError, GuestRefusedError
 from converter.guest.appliance import Appliance
 from converter.guest.replay import replay
 from converter.handoff.workspace import Workspace, scratch
 from converter.inspection import inspect_machine
-from converter.model import Plan, Report, Severity
+from converter.model import BootMode, ConvertTable, Plan, Report, Severity
 from converter.monitor import NullMonitor, Stopwatch
 from converter.policy import choose_boot_mode, is_refused, judge_guest, judge_source
 from converter.source import open_source
 from converter.source.copy import CopyJob, lay_over
 from converter.source.overlay import create_overlay
 from converter.steps.order import make_plan
+from converter.steps.step import Options
 from converter.verification import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from converter.disk.conversion import Conversion
     from converter.inspection import Inspection
-    from converter.model import BootMode, Facts, Finding, OutputDisk, Policy, Request, Source
+    from converter.model import (
+        Facts,
+        Finding,
+        OutputDisk,
+        Policy,
+        Request,
+        Source,
+        TableType,
+    )
     from converter.monitor import Monitor
 
 
@@ -60,11 +73,23 @@ class Examination:
             )
 
 
-def examine(
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is wanted of a guest, whatever it is read from."""
+
+    policy: Policy
+    boot_mode: BootMode | None = None
+    table: TableType | None = None
+    generalize: bool = False
+
+
+def examine(  # noqa: PLR0913 - as many as a request has
     sources: Sequence[Path],
     *,
     policy: Policy,
     boot_mode: BootMode | None = None,
+    table: TableType | None = None,
+    generalize: bool = False,
     monitor: Monitor | None = None,
 ) -> Examination:
     """Look at the guest on `sources` and plan its conversion; nothing is written."""
@@ -77,8 +102,8 @@ def examine(
         shown.phase("inspect", "starting the appliance, reading the guest")
         with _appliance(_overlays(source, work), work) as machine:
             inspection = inspect_machine(machine)
-            judge = partial(judge_guest, policy=policy, boot_mode=boot_mode)
-            return _judge(machine, source, container, inspection, judge)
+            wanted = Wanted(policy, boot_mode, table, generalize)
+            return _judge(machine, source, container, inspection, wanted)
 
 
 def inspect(sources: Sequence[Path], *, monitor: Monitor) -> tuple[Source, Inspection]:
@@ -102,14 +127,38 @@ def _judge(
     source: Source,
     container: Sequence[Finding],
     inspection: Inspection,
-    judge: Callable[[Facts], tuple[Finding, ...]],
+    wanted: Wanted,
 ) -> Examination:
     """Judge what was inspected and, unless it is refused, plan its conversion."""
-    findings = (*container, *inspection.findings, *judge(inspection.facts))
+    facts = inspection.facts
+    judged = judge_guest(facts, wanted.policy, boot_mode=wanted.boot_mode)
+    findings = (*container, *inspection.findings, *judged)
     if is_refused(findings):
         return Examination(source, Plan(()), findings, inspection)
-    plan = make_plan(machine, inspection.facts, inspection.storage)
+    try:
+        conversion = _table_conversion(machine, facts, wanted)
+    except GuestRefusedError as error:
+        return Examination(source, Plan(()), (*findings, *error.findings), inspection)
+    options = Options(wanted.boot_mode, wanted.generalize, conversion)
+    plan = make_plan(machine, facts, inspection.storage, options)
     return Examination(source, plan, (*findings, *plan.findings), inspection)
+
+
+def _table_conversion(machine: Appliance, facts: Facts, wanted: Wanted) -> Conversion | None:
+    """Prepare the partition table that is asked for, of the disk that the machine starts from.
+
+    It stays one that a BIOS starts, if it was; a loader that cannot follow is given up for UEFI.
+    """
+    if wanted.table is None:
+        return None
+    disk = facts.disks[0]
+    starts = choose_boot_mode(facts, wanted.boot_mode) is BootMode.LEGACY_BIOS
+    bios = BootMode.LEGACY_BIOS in facts.boot_modes and (starts or disk.loader == GRUB2)
+
+    def read(offset: int, length: int) -> bytes:
+        return machine.read_device(disk.device, offset=offset, length=length)
+
+    return prepare(read, disk, wanted.table, bios=bios)
 
 
 def _appliance(overlays: Sequence[Path], work: Path) -> Appliance:
@@ -175,26 +224,36 @@ class _Conversion:
     def _edit(
         self, source: Source, container: Sequence[Finding], overlays: Sequence[Path]
     ) -> tuple[Examination, Inspection]:
-        """Inspect, refuse, plan, apply and verify, all in one appliance."""
+        """Inspect, refuse, plan, apply and verify, all in one appliance.
+
+        Only another partition table needs a second one, which reads the disk anew.
+        """
         with ExitStack() as stack:
             with self._phase("appliance", "starting the appliance"):
                 machine = stack.enter_context(_appliance(overlays, self._space.work))
             with self._phase("inspect", "reading the guest, planning"):
                 before = inspect_machine(machine)
-                examination = _judge(machine, source, container, before, self._judge_guest)
+                examination = _judge(machine, source, container, before, self._wanted)
                 examination.refuse_if_needed()
             with self._phase("apply", f"making {len(examination.plan.changes)} changes"):
                 replay(examination.plan, machine, progress=self._applied)
                 machine.unmount()
+            tables = [item for item in examination.plan.changes if isinstance(item, ConvertTable)]
+            if tables:
+                with self._phase("table", "writing another partition table"):
+                    stack.close()
+                    write_table(overlays[0], tables[0], directory=self._space.work)
+                    machine = stack.enter_context(_appliance(overlays, self._space.work))
             with self._phase("verify", "reading the changed guest again"):
                 after = inspect_machine(machine)
-                verify(machine, before, after)
+                verify(machine, before, after, examination.plan)
                 machine.unmount()
         return examination, after
 
-    def _judge_guest(self, facts: Facts) -> tuple[Finding, ...]:
+    @property
+    def _wanted(self) -> Wanted:
         request = self._request
-        return judge_guest(facts, request.policy, boot_mode=request.boot_mode)
+        return Wanted(request.policy, request.boot_mode, request.table, request.generalize)
 
     def _applied(self, fraction: float) -> None:
         self._monitor.progress("apply", fraction)

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from converter.capabilities import has_driver
 from converter.data import load
 from converter.errors import ConversionError
-from converter.formats import fstab
+from converter.formats import fstab, kernel_args
 from converter.guest import paths
-from converter.steps.devices import is_unstable
-from converter.steps.fstab import PATH as FSTAB
+from converter.inspection.roots import FSTAB
+from converter.model import ConvertTable, MakeDirectory, MakeLink, WriteFile
+from converter.steps.devices import is_unstable, root_of
+from converter.steps.fstab import TAGS, is_optional, is_root, needs_device
 from converter.steps.order import make_plan
 
 if TYPE_CHECKING:
@@ -22,14 +24,18 @@ if TYPE_CHECKING:
 
     from converter.guest.protocol import ReadableGuest
     from converter.inspection import Inspection
+    from converter.model import Plan
 
 
-def verify(guest: ReadableGuest, before: Inspection, after: Inspection) -> None:
+def verify(guest: ReadableGuest, before: Inspection, after: Inspection, plan: Plan) -> None:
     """Raise `ConversionError` ``verification-failed`` with everything that is not right."""
     problems = [
         *_boot_problems(guest, before, after),
         *_driver_problems(before, after),
         *_fstab_problems(guest, after),
+        *_firmware_problems(before, after),
+        *_table_problems(after, plan),
+        *_label_problems(guest, plan),
         *_plan_problems(guest, after),
     ]
     if problems:
@@ -54,10 +60,16 @@ def _boot_problems(guest: ReadableGuest, before: Inspection, after: Inspection) 
     for path in filter(None, (entry.kernel, entry.initramfs)):
         if not paths.is_file(guest, path):
             yield f"{path}, which the default entry loads, does not exist"
-    roots = [word.removeprefix("root=") for word in entry.arguments if word.startswith("root=")]
-    for root in roots[-1:]:
-        if is_unstable(root) or after.storage.resolve(root) is None:
-            yield f"the kernel is given root={root}, which is not found on EC2"
+    for root in kernel_args.values(entry.arguments, "root")[-1:]:
+        named = is_unstable(root) or root.startswith(("/dev/", *TAGS))
+        if named and not _is_root(after, root):
+            yield f"the kernel is given root={root}, which is not the root on EC2"
+
+
+def _is_root(after: Inspection, spec: str) -> bool:
+    """Tell whether `spec` means the root, on whatever machine the disks are in."""
+    device = after.storage.resolve(spec)
+    return not is_unstable(spec) and device == root_of(after.facts).device
 
 
 def _driver_problems(before: Inspection, after: Inspection) -> Iterator[str]:
@@ -74,12 +86,47 @@ def _driver_problems(before: Inspection, after: Inspection) -> Iterator[str]:
 def _fstab_problems(guest: ReadableGuest, after: Inspection) -> Iterator[str]:
     """Ask that what is mounted at boot is found by a name that holds."""
     for entry in fstab.parse(paths.text(guest, FSTAB) or "").entries:
-        optional = {"nofail", "noauto"} & set(entry.options)
-        if is_unstable(entry.spec) and not optional:
-            yield f"{FSTAB} still mounts {entry.path} from {entry.spec}"
-        missing = entry.spec.startswith("UUID=") and after.storage.resolve(entry.spec) is None
-        if missing and not optional:
-            yield f"{FSTAB} mounts {entry.path} from {entry.spec}, which is on no disk"
+        if not needs_device(entry) or is_optional(entry):
+            continue
+        place = "swap" if entry.is_swap else entry.path
+        lost = entry.spec.startswith(TAGS) and after.storage.resolve(entry.spec) is None
+        if is_root(entry) and not _is_root(after, entry.spec):
+            yield f"{FSTAB} mounts {entry.spec} as the root, which it is not"
+        elif is_unstable(entry.spec):
+            yield f"{FSTAB} still has {entry.spec} for {place}"
+        elif lost:
+            yield f"{FSTAB} has {entry.spec} for {place}, which is on no disk"
+
+
+def _firmware_problems(before: Inspection, after: Inspection) -> Iterator[str]:
+    """Ask that every firmware that could start the guest still can."""
+    for mode in sorted(before.facts.boot_modes - after.facts.boot_modes):
+        yield f"it does not start by {mode.value} any more"
+
+
+def _table_problems(after: Inspection, plan: Plan) -> Iterator[str]:
+    """Ask that a new partition table is there, with the partitions that it is to have."""
+    for change in plan.changes:
+        if not isinstance(change, ConvertTable):
+            continue
+        disk = next((disk for disk in after.facts.disks if disk.device == change.path), None)
+        planned = [(part.number, part.start, part.size) for part in change.partitions]
+        found = [(part.number, part.start, part.size) for part in disk.partitions] if disk else []
+        if disk is None or disk.table is not change.table or sorted(planned) != sorted(found):
+            yield f"{change.path} has not the partition table that was planned"
+
+
+def _label_problems(guest: ReadableGuest, plan: Plan) -> Iterator[str]:
+    """Ask that every new name has the SELinux label that was planned for it."""
+    wanted: dict[str, dict[str, bytes]] = {}
+    for change in plan.changes:
+        if isinstance(change, WriteFile | MakeLink | MakeDirectory):
+            wanted[change.path] = dict(change.attributes) or wanted.get(change.path, {})
+        else:
+            wanted.pop(change.path, None)
+    for path, attributes in wanted.items():
+        if attributes and not attributes.items() <= dict(guest.attributes(path)).items():
+            yield f"{path} has not the SELinux label that was planned"
 
 
 def _plan_problems(guest: ReadableGuest, after: Inspection) -> Iterator[str]:

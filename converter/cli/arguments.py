@@ -12,7 +12,7 @@ import click
 from converter import __version__
 from converter.cli import host
 from converter.cli.logfile import keeping_log
-from converter.model import BootMode, Policy
+from converter.model import BootMode, Policy, TableType
 
 if TYPE_CHECKING:
     import os
@@ -67,6 +67,17 @@ _policy = click.option(
 _boot_mode = click.option(
     "--boot-mode", type=click.Choice([mode.value for mode in BootMode]), help="Make it boot so."
 )
+_table = click.option(
+    "--partition-table",
+    "table",
+    type=click.Choice([TableType.GPT.value, TableType.MBR.value]),
+    help="Give the boot disk another partition table.",
+)
+_generalize = click.option(
+    "--generalize",
+    is_flag=True,
+    help="Reset what is one machine's own: id, SSH host keys, leases, logs, cloud-init's state.",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
@@ -89,20 +100,29 @@ def inspect(*, disks: tuple[Path, ...], as_json: bool, log: Path | None) -> int:
 @_disks
 @_policy
 @_boot_mode
+@_table
+@_generalize
 @_json
 @_log
-def check(
+def check(  # noqa: PLR0913 - one parameter an option
     *,
     disks: tuple[Path, ...],
     policy: str,
     boot_mode: str | None,
+    table: str | None,
+    generalize: bool,
     as_json: bool,
     log: Path | None,
 ) -> int:
     """Tell everything that is wrong with DISK…, without writing anything."""
     with keeping_log(log, inputs=disks):
         return commands.check(
-            disks, policy=Policy(policy), boot_mode=_mode(boot_mode), as_json=as_json
+            disks,
+            policy=Policy(policy),
+            boot_mode=_mode(boot_mode),
+            table=_table_type(table),
+            generalize=generalize,
+            as_json=as_json,
         )
 
 
@@ -110,6 +130,8 @@ def check(
 @_disks
 @_policy
 @_boot_mode
+@_table
+@_generalize
 @click.option("--diff", is_flag=True, help="Show every change as a diff.")
 @_json
 @_log
@@ -118,6 +140,8 @@ def plan(  # noqa: PLR0913 - one parameter an option
     disks: tuple[Path, ...],
     policy: str,
     boot_mode: str | None,
+    table: str | None,
+    generalize: bool,
     diff: bool,
     as_json: bool,
     log: Path | None,
@@ -128,6 +152,8 @@ def plan(  # noqa: PLR0913 - one parameter an option
             disks,
             policy=Policy(policy),
             boot_mode=_mode(boot_mode),
+            table=_table_type(table),
+            generalize=generalize,
             diff=diff,
             as_json=as_json,
         )
@@ -139,6 +165,8 @@ def plan(  # noqa: PLR0913 - one parameter an option
 @click.option("--name", help="Name of the image; by default that of the first disk.")
 @_policy
 @_boot_mode
+@_table
+@_generalize
 @_json
 @_log
 def convert(  # noqa: PLR0913 - one parameter an option
@@ -148,6 +176,8 @@ def convert(  # noqa: PLR0913 - one parameter an option
     name: str | None,
     policy: str,
     boot_mode: str | None,
+    table: str | None,
+    generalize: bool,
     as_json: bool,
     log: Path | None,
 ) -> int:
@@ -159,6 +189,8 @@ def convert(  # noqa: PLR0913 - one parameter an option
             name=name,
             policy=Policy(policy),
             boot_mode=_mode(boot_mode),
+            table=_table_type(table),
+            generalize=generalize,
             as_json=as_json,
         )
 
@@ -217,3 +249,7 @@ def doctor(*, as_json: bool, log: Path | None) -> int:
 
 def _mode(boot_mode: str | None) -> BootMode | None:
     return BootMode(boot_mode) if boot_mode else None
+
+
+def _table_type(table: str | None) -> TableType | None:
+    return TableType(table) if table else None

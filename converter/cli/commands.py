@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from converter.model import BootMode, Finding, Plan, Policy
+    from converter.model import BootMode, Finding, Plan, Policy, TableType
     from converter.pipeline import Examination
 
 _COMPRESSIONS: Final = frozenset({".gz", ".xz", ".zst", ".bz2"})
@@ -48,12 +48,20 @@ def inspect(disks: Sequence[Path], *, as_json: bool) -> int:
     return 0
 
 
-def check(
-    disks: Sequence[Path], *, policy: Policy, boot_mode: BootMode | None, as_json: bool
+def check(  # noqa: PLR0913 - as many as the command has options
+    disks: Sequence[Path],
+    *,
+    policy: Policy,
+    boot_mode: BootMode | None,
+    table: TableType | None,
+    generalize: bool,
+    as_json: bool,
 ) -> int:
     """Print every finding; a refused guest is exit 3, at whichever stage it is refused."""
     try:
-        findings = _examine(disks, policy, boot_mode).findings
+        findings = _examine(
+            disks, policy=policy, boot_mode=boot_mode, table=table, generalize=generalize
+        ).findings
     except GuestRefusedError as error:
         findings = error.findings
     refused = is_refused(findings)
@@ -66,16 +74,20 @@ def check(
     return GuestRefusedError.exit_code if refused else 0
 
 
-def plan(
+def plan(  # noqa: PLR0913 - as many as the command has options
     disks: Sequence[Path],
     *,
     policy: Policy,
     boot_mode: BootMode | None,
+    table: TableType | None,
+    generalize: bool,
     diff: bool,
     as_json: bool,
 ) -> int:
     """Print every change that a conversion would make."""
-    examination = _examine(disks, policy, boot_mode)
+    examination = _examine(
+        disks, policy=policy, boot_mode=boot_mode, table=table, generalize=generalize
+    )
     examination.refuse_if_needed()
     changes = _changes(examination.plan)
     if as_json:
@@ -108,12 +120,22 @@ def convert(  # noqa: PLR0913 - as many as the command has options
     name: str | None,
     policy: Policy,
     boot_mode: BootMode | None,
+    table: TableType | None,
+    generalize: bool,
     as_json: bool,
 ) -> int:
     """Convert, and print the manifest (as JSON) or where the result is."""
     chosen = default_name(disks[0]) if name is None else name
     check_name(chosen)
-    request = Request(tuple(disks), directory, chosen, policy, boot_mode)
+    request = Request(
+        tuple(disks),
+        directory,
+        chosen,
+        policy,
+        boot_mode,
+        table=table,
+        generalize=generalize,
+    )
     with monitor() as shown:
         report = pipeline.convert(request, shown)
     if as_json:
@@ -164,6 +186,20 @@ def verify(manifest: Path, *, as_json: bool) -> int:
     return DamagedInputError.exit_code if problems else 0
 
 
-def _examine(disks: Sequence[Path], policy: Policy, boot_mode: BootMode | None) -> Examination:
+def _examine(
+    disks: Sequence[Path],
+    *,
+    policy: Policy,
+    boot_mode: BootMode | None,
+    table: TableType | None,
+    generalize: bool,
+) -> Examination:
     with monitor() as shown:
-        return pipeline.examine(disks, policy=policy, boot_mode=boot_mode, monitor=shown)
+        return pipeline.examine(
+            disks,
+            policy=policy,
+            boot_mode=boot_mode,
+            table=table,
+            generalize=generalize,
+            monitor=shown,
+        )

@@ -292,12 +292,13 @@ class _Reader:
                     f"partition {number}, bytes {partition.start} to {last - 1}, is not on the"
                     f" disk of {self.size} bytes"
                 )
-            if _holds_others(partition):
+            if holds_others(partition):
                 continue
             if partition.start < end:
                 raise self._fail(f"the partitions {before} and {number} share space")
             end, before = last, number
 
 
-def _holds_others(partition: Partition) -> bool:
+def holds_others(partition: Partition) -> bool:
+    """Tell whether a partition is an extended one, whose logical partitions have their own."""
     return len(partition.type) == 2 and int(partition.type, 16) in _EXTENDED

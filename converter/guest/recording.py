@@ -33,7 +33,7 @@ from converter.model import (
 )
 
 if TYPE_CHECKING:
-    from converter.model import Change, Finding
+    from converter.model import Change, ConvertTable, Finding
 
 BACKUP_SUFFIX: Final = ".converter-orig"
 # Boot loaders are copied, which have a few MiB.
@@ -282,6 +282,10 @@ class RecordingGuest:
         )
         link = Stat(FileKind.SYMLINK, 0o777, 0, 0, len(target))
         self._written[place] = _Written(link, target=target)
+
+    def record_table(self, change: ConvertTable, diff: str) -> None:
+        """Plan another partition table; files are not concerned by it."""
+        self._record(change, diff)
 
     def _make_parents(self, place: str, *, code: str, reason: str) -> None:
         """Plan the directories that `place` needs and that are not there."""

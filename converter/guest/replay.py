@@ -40,7 +40,7 @@ def replay(plan: Plan, guest: Guest, *, progress: Callable[[float], None]) -> No
 
 def _apply(change: Change, guest: Guest) -> None:
     if isinstance(change, ConvertTable):
-        return  # done by `disk.conversion`, when nothing is mounted
+        return  # done by `disk.apply`, when no appliance holds the disk
     _check(change, guest)
     match change:
         case WriteFile():

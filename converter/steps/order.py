@@ -8,15 +8,18 @@ from converter.guest.recording import RecordingGuest
 from converter.steps import (
     access,
     cloud_init,
+    crypttab,
     drivers,
     fstab,
     generalize,
     grub2,
     guest_tools,
     network,
+    partition_table,
     resume,
     selinux,
     uefi,
+    volumes,
 )
 from converter.steps.step import Context, Options
 
@@ -26,8 +29,12 @@ if TYPE_CHECKING:
     from converter.model import Facts, Plan
 
 ORDER: Final = (
+    crypttab.STEP,
+    # Asks what crypttab opens.
     fstab.STEP,
     resume.STEP,
+    # What an initramfs copies of these configurations follows them.
+    volumes.STEP,
     # Reads initramfs-tools' configuration for what goes into the image: after `resume` wrote it.
     drivers.STEP,
     grub2.STEP,
@@ -36,6 +43,8 @@ ORDER: Final = (
     guest_tools.STEP,
     cloud_init.STEP,
     access.STEP,
+    # Rewrites names of partitions, those that the steps before gave too.
+    partition_table.STEP,
     generalize.STEP,
     # Asks which of the new paths of all others have no label.
     selinux.STEP,

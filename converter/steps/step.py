@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from converter.disk.conversion import Conversion
     from converter.guest.recording import RecordingGuest
     from converter.inspection.storage import Storage
-    from converter.model import Facts, TableType
+    from converter.model import BootMode, Facts
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is done to a guest only when it is asked for (`Request`)."""
+    """What is asked for (`Request`); `conversion` is what the table that was asked for means."""
 
+    boot_mode: BootMode | None = None
     generalize: bool = False
-    table: TableType | None = None
+    conversion: Conversion | None = None
 
 
 @dataclass(frozen=True, slots=True)

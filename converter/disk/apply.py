@@ -1,0 +1,83 @@
+"""Writing another partition table onto a disk's overlay, while nothing else has it open (BOOT-6).
+
+The overlay is ours alone and is published only when it is whole: nothing is lost if this ends
+half-way. What is to be written is shown to parted first, which must see the partitions that were
+planned: a second reader, that shares nothing with what made the table.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from typing import TYPE_CHECKING, Final
+
+import parted
+
+from converter import process
+from converter.errors import DefectError
+from converter.model import TableType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from converter.model import ConvertTable
+
+_LABELS: Final = {TableType.MBR: "msdos", TableType.GPT: "gpt"}
+
+
+def write_table(overlay: Path, change: ConvertTable, *, directory: Path) -> None:
+    """Do `change` to the qcow2 `overlay`; scratch files go to `directory`.
+
+    Raises `DefectError` ``table-unproven`` when parted reads anything else than was planned.
+    """
+    prove(change, directory=directory)
+    process.run(["qemu-img", "resize", "-q", "-f", "qcow2", str(overlay), str(change.size)])
+    for offset, data in change.pieces:
+        write = f"write -q -s /dev/stdin {offset} {len(data)}"
+        process.run(["qemu-io", "-f", "qcow2", "-c", write, str(overlay)], stdin=data)
+
+
+def prove(change: ConvertTable, *, directory: Path) -> None:
+    """Let parted read the table that `change` writes, from a sparse file with nothing else in it.
+
+    Raises `DefectError` ``table-unproven``.
+    """
+    with tempfile.NamedTemporaryFile(dir=directory, suffix=".table") as file:
+        file.truncate(change.size)
+        for offset, data in change.pieces:
+            file.seek(offset)
+            file.write(data)
+        file.flush()
+        found = _read(file.name)
+    planned = (
+        _LABELS[change.table],
+        {part.number: (part.start, part.size) for part in change.partitions},
+    )
+    if found != planned:
+        raise DefectError(
+            "table-unproven",
+            f"{change.path}: parted sees {_shown(*found)} instead of {_shown(*planned)}",
+            hint="this is a defect of converter: please report it with the --log file",
+        )
+
+
+def _read(path: str) -> tuple[str, dict[int, tuple[int, int]]]:
+    """Give the label and the partitions (start and size in bytes) that parted reads from a file."""
+    try:
+        device = parted.getDevice(path)
+        disk = parted.newDisk(device)
+        sector = device.sectorSize
+        partitions = {
+            part.number: (part.geometry.start * sector, part.geometry.length * sector)
+            for part in disk.partitions
+        }
+    except (parted.DeviceException, parted.DiskException, parted.IOException) as error:
+        return f"nothing ({error})", {}
+    return str(disk.type), partitions
+
+
+def _shown(label: str, partitions: dict[int, tuple[int, int]]) -> str:
+    rows: Iterable[str] = (
+        f"{number}: {start}+{size}" for number, (start, size) in sorted(partitions.items())
+    )
+    return f"{label} ({', '.join(rows)})"
