@@ -1,18 +1,25 @@
 """/etc/fstab as fstab(5) has it: read, edited in place, written back byte for byte.
 
-Limits: escapes other than the octal ones of getmntent(3) are left as they are.
+Read as getmntent(3) does, which is what starts a guest: fields that are missing have their
+defaults, and numbers that are none are 0.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-_LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
-_FIELD: Final = re.compile(r"[^ \t\r\n]+")
-_ESCAPE: Final = re.compile(r"\\(0[0-7]{2}|1[0-7]{2})")
+from converter.formats import columns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_NUMBER: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
+_FIELDS: Final = 6
 _LEAST_FIELDS: Final = 3
+# Types whose lines have no mount point.
+_UNPLACED: Final = frozenset({"swap", "ignore"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +27,10 @@ class Line:
     """A line as it stands, its newline included."""
 
     text: str
+
+    def commented_out(self, reason: str) -> Line:
+        """Give the line as a comment under one that says why."""
+        return Line(columns.commented_out(self.text, reason))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +44,28 @@ class Entry(Line):
     freq: int
     passno: int
 
+    @property
+    def is_swap(self) -> bool:
+        """Whether it is a swap area, which is mounted nowhere."""
+        return self.type == "swap"
+
+    def with_spec(self, spec: str) -> Line:
+        """Give the line with another first field; its spacing stays."""
+        return self._with_field(0, columns.encode(spec))
+
+    def with_options(self, options: tuple[str, ...]) -> Line:
+        """Give the line with other options; a missing field is added."""
+        return self._with_field(3, ",".join(options) or "defaults")
+
+    def with_passno(self, passno: int) -> Line:
+        """Give the line with another order of checking; fields that are missing are added."""
+        line = self.with_options(self.options)
+        text = columns.with_field(line.text, 4, str(self.freq))
+        return _parse_line(columns.with_field(text, 5, str(passno)))
+
+    def _with_field(self, number: int, value: str) -> Line:
+        return _parse_line(columns.with_field(self.text, number, value))
+
 
 @dataclass(frozen=True, slots=True)
 class Invalid(Line):
@@ -41,7 +74,7 @@ class Invalid(Line):
 
 @dataclass(frozen=True, slots=True)
 class Fstab:
-    """The lines of a file, in order. Every edit gives a new table."""
+    """The lines of a file, in order. An edit gives a new table."""
 
     lines: tuple[Line, ...]
 
@@ -58,65 +91,50 @@ class Fstab:
         """The lines that mean nothing to mount(8)."""
         return tuple(line for line in self.lines if isinstance(line, Invalid))
 
-    def with_spec(self, entry: Entry, spec: str) -> Fstab:
-        """Give the table with another first field in `entry`; its spacing stays."""
-        return self._with_field(entry, 0, _encode(spec))
+    def edited(self, edit: Callable[[Entry], Line]) -> Fstab:
+        """Give the table with `edit` of each entry in its place."""
+        texts = [(edit(line) if isinstance(line, Entry) else line).text for line in self.lines]
+        return parse("".join(texts))
 
-    def with_options(self, entry: Entry, options: tuple[str, ...]) -> Fstab:
-        """Give the table with other options in `entry`; a missing field is added."""
-        return self._with_field(entry, 3, ",".join(options) or "defaults")
-
-    def commented_out(self, line: Line, reason: str) -> Fstab:
-        """Give the table with `line` as a comment under one that says why."""
-        note = Line(f"# converter: {reason}\n")
-        return self._replaced(line, (note, Line(f"# {line.text}")))
-
-    def _with_field(self, entry: Entry, number: int, value: str) -> Fstab:
-        fields = list(_FIELD.finditer(entry.text))
-        if number < len(fields):
-            start, end = fields[number].span()
-            text = entry.text[:start] + value + entry.text[end:]
-        else:
-            end = fields[-1].end()
-            text = f"{entry.text[:end]} {value}{entry.text[end:]}"
-        return self._replaced(entry, (_parse_line(text),))
-
-    def _replaced(self, line: Line, by: tuple[Line, ...]) -> Fstab:
-        # By identity: equal lines may stand twice in a file.
-        at = next(number for number, item in enumerate(self.lines) if item is line)
-        return replace(self, lines=(*self.lines[:at], *by, *self.lines[at + 1 :]))
+    def without_invalid(self, reason: str) -> Fstab:
+        """Give the table with its invalid lines as comments."""
+        texts = [
+            (line.commented_out(reason) if isinstance(line, Invalid) else line).text
+            for line in self.lines
+        ]
+        return parse("".join(texts))
 
 
 def parse(text: str) -> Fstab:
     """Read a whole file; any text is accepted, and `str` of the result is that text."""
-    return Fstab(tuple(_parse_line(line) for line in _LINE.findall(text)))
+    return Fstab(tuple(_parse_line(line) for line in columns.lines(text)))
 
 
 def _parse_line(text: str) -> Line:
-    fields = _FIELD.findall(text)
-    if not fields or fields[0].startswith("#"):
+    found = columns.fields(text, most=_FIELDS)
+    if not found:
         return Line(text)
-    # What follows the sixth field is a remark for most readers, not an error.
-    if len(fields) < _LEAST_FIELDS:
+    rest = [*found[3:], *("defaults", "0", "0")[len(found[3:]) :]]
+    if len(found) < _LEAST_FIELDS:
         return Invalid(text)
-    rest = [*fields[3:6], *("defaults", "0", "0")[len(fields[3:6]) :]]
-    spec, path, kind, options, freq, passno = [*fields[:3], *rest]
-    if not (freq.isdigit() and passno.isdigit()):
+    path = columns.decode(found[1])
+    if not (found[2] in _UNPLACED or _is_place(path)):
         return Invalid(text)
     return Entry(
         text,
-        _decode(spec),
-        _decode(path),
-        kind,
-        tuple(options.split(",")),
-        int(freq),
-        int(passno),
+        spec=columns.decode(found[0]),
+        path=path,
+        type=found[2],
+        options=tuple(rest[0].split(",")),
+        freq=_number(rest[1]),
+        passno=_number(rest[2]),
     )
 
 
-def _decode(field: str) -> str:
-    return _ESCAPE.sub(lambda match: chr(int(match[1], 8)), field)
+def _is_place(path: str) -> bool:
+    """Tell whether a filesystem can be mounted there: `none` stands for no place at all."""
+    return path.startswith("/") or path == "none"
 
 
-def _encode(field: str) -> str:
-    return re.sub(r"[ \t\n\\]", lambda match: f"\\{ord(match[0]):03o}", field)
+def _number(field: str) -> int:
+    return int(field) if _NUMBER.fullmatch(field) else 0

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import guestfs
 
 from converter.errors import GuestError, HostError
+from converter.guest.blockdevices import ApplianceDevices, translated
 from converter.guest.protocol import TEXT_LIMIT, Code
-from converter.model import FileKind, Filesystem, Stat, Volume
+from converter.model import FileKind, Stat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -37,10 +38,9 @@ _KINDS: Final = {
     stat.S_IFDIR: FileKind.DIRECTORY,
     stat.S_IFLNK: FileKind.SYMLINK,
 }
-_ABSENT: Final = ("No such file or directory", "Not a directory")
 
 
-class Appliance:
+class Appliance(ApplianceDevices):
     """A running appliance with `disks` (qcow2 overlays) attached; a context manager.
 
     Implements `Guest` and `BlockDevices`. Raises `HostError` ``appliance-failed`` when it does
@@ -96,58 +96,10 @@ class Appliance:
     def close(self) -> None:
         """Unmount, let the appliance write everything, and stop it."""
         try:
-            with _translated("shutdown"):
+            with translated("shutdown"):
                 self._handle.shutdown()
         finally:
             self._handle.close()
-
-    # --- BlockDevices -----------------------------------------------------------------------------
-
-    def devices(self) -> tuple[tuple[str, int], ...]:
-        """See `BlockDevices`."""
-        with _translated("disks"):
-            return tuple(
-                (device, self._handle.blockdev_getsize64(device))
-                for device in self._handle.list_devices()
-            )
-
-    def read_device(self, device: str, *, offset: int, length: int) -> bytes:
-        """See `BlockDevices`."""
-        with _translated(device):
-            data: bytes = self._handle.pread_device(device, length, offset)
-        return data
-
-    def filesystems(self) -> tuple[Filesystem, ...]:
-        """See `BlockDevices`."""
-        with _translated("filesystems"):
-            found: dict[str, str] = self._handle.list_filesystems()
-            return tuple(self._filesystem(device, kind) for device, kind in found.items())
-
-    def _filesystem(self, device: str, kind: str) -> Filesystem:
-        if kind == "unknown":
-            return Filesystem(device=device, type="")
-        known: dict[str, str] = self._handle.blkid(device)
-        return Filesystem(device, kind, known.get("UUID", ""), known.get("LABEL", ""))
-
-    def volumes(self) -> tuple[Volume, ...]:
-        """See `BlockDevices`."""
-        with _translated("logical volumes"):
-            found = []
-            for device in self._handle.lvs():
-                _, _, group, name = device.split("/", 3)
-                size = self._handle.blockdev_getsize64(device)
-                found.append(Volume(device=device, group=group, name=name, size=size))
-        return tuple(found)
-
-    def mount(self, device: str, path: str, *, options: str) -> None:
-        """See `BlockDevices`."""
-        with _translated(f"{device} at {path}"):
-            self._handle.mount_options(options, device, path)
-
-    def unmount(self) -> None:
-        """See `BlockDevices`."""
-        with _translated("unmount"):
-            self._handle.umount_all()
 
     # --- Guest: reading ---------------------------------------------------------------------------
 
@@ -157,7 +109,7 @@ class Appliance:
 
     def _stat(self, call: Any, path: str) -> Stat | None:  # noqa: ANN401 - a method of the binding
         try:
-            with _translated(path):
+            with translated(path):
                 found = call(path)
         except GuestError as error:
             if error.code == Code.MISSING:
@@ -197,7 +149,7 @@ class Appliance:
     def _read(self, path: str, size: int) -> bytes:
         # pread answers in one message; the streaming calls take a hundred times as long to begin.
         data = bytearray()
-        with _translated(path):
+        with translated(path):
             while len(data) < size:
                 piece = self._handle.pread(path, min(_CHUNK, size - len(data)), len(data))
                 if not piece:
@@ -208,13 +160,13 @@ class Appliance:
     def digest(self, path: str) -> str:
         """See `Guest`."""
         self._size(path)
-        with _translated(path):
+        with translated(path):
             value: str = self._handle.checksum("sha256", path)
         return value
 
     def readlink(self, path: str) -> str:
         """See `Guest`."""
-        with _translated(path):
+        with translated(path):
             target: str = self._handle.readlink(path)
         return target
 
@@ -222,14 +174,14 @@ class Appliance:
         """See `Guest`."""
         # ls0 writes to a host file; the calls that return lists fail on names that are not UTF-8.
         with tempfile.NamedTemporaryFile(dir=self._directory) as names:
-            with _translated(path):
+            with translated(path):
                 self._handle.ls0(path, names.name)
             return tuple(sorted(os.fsdecode(name) for name in names.read().split(b"\0") if name))
 
     def attributes(self, path: str) -> tuple[tuple[str, bytes], ...]:
         """See `Guest`."""
         try:
-            with _translated(path):
+            with translated(path):
                 found = self._handle.lgetxattrs(path)
         except GuestError as error:
             if error.message.endswith("Operation not supported"):
@@ -251,7 +203,7 @@ class Appliance:
     ) -> None:
         """See `Guest`."""
         there = self.lstat(path)
-        with _translated(path):
+        with translated(path):
             if there is not None and there.kind is not FileKind.FILE:
                 self._handle.rm(path)
             self._upload(data, path, offset=None)
@@ -262,7 +214,7 @@ class Appliance:
     def append(self, path: str, data: bytes) -> None:
         """See `Guest`."""
         size = self._size(path)
-        with _translated(path):
+        with translated(path):
             self._upload(data, path, offset=size)
 
     def _upload(self, data: bytes, path: str, *, offset: int | None) -> None:
@@ -279,20 +231,20 @@ class Appliance:
 
     def remove(self, path: str) -> None:
         """See `Guest`."""
-        with _translated(path):
+        with translated(path):
             self._handle.rm(path)
 
     def symlink(self, target: str, path: str) -> None:
         """See `Guest`."""
         there = self.lstat(path)
-        with _translated(path):
+        with translated(path):
             if there is not None:
                 self._handle.rm(path)
             self._handle.ln_s(target, path)
 
     def set_attributes(self, path: str, attributes: Iterable[tuple[str, bytes]]) -> None:
         """See `Guest`."""
-        with _translated(path):
+        with translated(path):
             for name, value in attributes:
                 # The binding takes text; its terminating NUL is sent when the length counts it.
                 text = value.removesuffix(b"\0").decode()
@@ -300,33 +252,18 @@ class Appliance:
 
     def mkdir(self, path: str, *, mode: int = 0o755) -> None:
         """See `Guest`."""
-        with _translated(path):
+        with translated(path):
             self._handle.mkdir_p(path)
             self._handle.chmod(mode, path)
 
     def copy(self, source: str, target: str) -> None:
         """See `Guest`."""
-        with _translated(f"{source} to {target}"):
+        with translated(f"{source} to {target}"):
             self._handle.cp_a(source, target)
 
 
 def _as_bytes(value: str | bytes) -> bytes:
     return value if isinstance(value, bytes) else os.fsencode(value)
-
-
-@contextmanager
-def _translated(what: str) -> Iterator[None]:
-    """Turn the binding's errors into `GuestError`s that name `what` they were about."""
-    try:
-        yield
-    except ValueError as error:  # UnicodeError is one
-        raise GuestError(
-            Code.FAILED, f"{what!r}: not UTF-8, or with a NUL in it: {error}"
-        ) from error
-    except RuntimeError as error:
-        said = str(error)
-        code = Code.MISSING if said.endswith(_ABSENT) else Code.FAILED
-        raise GuestError(code, f"{what}: {said}") from error
 
 
 @contextmanager

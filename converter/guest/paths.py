@@ -10,17 +10,24 @@ from converter.guest.protocol import TEXT_LIMIT, Code
 from converter.model import FileKind
 
 if TYPE_CHECKING:
-    from converter.guest.protocol import ReadableGuest
+    from converter.guest.protocol import Named, ReadableGuest
 
 # Linux' own limit on the links in one path (path_resolution(7)).
 MAX_LINKS: Final = 40
+# PATH_MAX of Linux: a longer path is one that no program could open.
+MAX_PATH: Final = 4096
+# NAME_MAX of Linux, in bytes.
+MAX_NAME: Final = 255
 
 
-def resolve(guest: ReadableGuest, path: str, *, follow_last: bool = True) -> str:
+def resolve(guest: Named, path: str, *, follow_last: bool = True) -> str:
     """Give `path` without symlinks, resolved inside the guest.
 
-    Components that do not exist are kept as they are. Raises `GuestError` ``guest-link-loop``.
+    Components that do not exist are kept as they are. Raises `GuestError` ``guest-link-loop``, and
+    ``guest-operation-failed`` for a path longer than any can be.
     """
+    if len(path) > MAX_PATH:
+        raise GuestError(Code.FAILED, f"{path[:80]}…: is longer than a path can be")
     todo = [part for part in reversed(path.split("/")) if part]
     done: list[str] = []
     links = 0
@@ -47,9 +54,27 @@ def resolve(guest: ReadableGuest, path: str, *, follow_last: bool = True) -> str
 
 
 def kind(guest: ReadableGuest, path: str) -> FileKind | None:
-    """Give what `path` leads to, through any links; None when there is nothing."""
-    stat = guest.lstat(resolve(guest, path))
+    """Give what `path` leads to, through any links; None when there is nothing.
+
+    Nothing is there for the guest's own programs either where links lead in a circle, or at a path
+    that the kernel would not take.
+    """
+    if not _is_possible(path):
+        return None
+    try:
+        place = resolve(guest, path)
+    except GuestError as error:
+        if error.code == Code.LINK_LOOP:
+            return None
+        raise
+    stat = guest.lstat(place)
     return None if stat is None else stat.kind
+
+
+def _is_possible(path: str) -> bool:
+    if "\0" in path or len(path) > MAX_PATH:
+        return False
+    return len(path) <= MAX_NAME or all(len(encode(part)) <= MAX_NAME for part in path.split("/"))
 
 
 def is_file(guest: ReadableGuest, path: str) -> bool:

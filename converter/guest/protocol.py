@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from converter.model import Filesystem, Stat, Volume
+    from converter.model import (
+        Array,
+        Filesystem,
+        Space,
+        Stat,
+        Subvolume,
+        Volume,
+        VolumeGroup,
+    )
 
 # Configuration files are small; what is larger was not written by an administrator.
 TEXT_LIMIT: Final = 4 << 20
@@ -32,11 +40,18 @@ class Code:
     FAILED: Final = "guest-operation-failed"
 
 
-class ReadableGuest(Protocol):
-    """The files of one guest, to look at. All methods raise `GuestError`."""
+class Named(Protocol):
+    """As much of a guest as paths are resolved with."""
 
     def lstat(self, path: str) -> Stat | None:
         """Describe `path` itself, not what a link there points to; None if nothing is there."""
+
+    def readlink(self, path: str) -> str:
+        """Give the target of the symlink `path`."""
+
+
+class ReadableGuest(Named, Protocol):
+    """The files of one guest, to look at. All methods raise `GuestError`."""
 
     def read(self, path: str, *, limit: int = TEXT_LIMIT) -> bytes:
         """Give the content of a regular file of at most `limit` bytes, following links."""
@@ -46,9 +61,6 @@ class ReadableGuest(Protocol):
 
     def digest(self, path: str) -> str:
         """Give the SHA-256 of a regular file, following links."""
-
-    def readlink(self, path: str) -> str:
-        """Give the target of the symlink `path`."""
 
     def list(self, path: str) -> tuple[str, ...]:
         """Give the sorted names in the directory `path`, without `.` and `..`."""
@@ -100,14 +112,29 @@ class BlockDevices(Protocol):
     def read_device(self, device: str, *, offset: int, length: int) -> bytes:
         """Give `length` bytes of `device` at `offset`."""
 
-    def filesystems(self) -> tuple[Filesystem, ...]:
-        """Give what is on every partition, volume and unpartitioned disk."""
+    def partitions(self) -> tuple[str, ...]:
+        """Give the partitions of the disks and of RAID arrays."""
+
+    def probe(self, device: str) -> Filesystem:
+        """Tell what is on a partition, volume, array or disk; of no type where nothing is known."""
+
+    def arrays(self) -> tuple[Array, ...]:
+        """Give the RAID arrays, started as far as they have members enough."""
+
+    def groups(self) -> tuple[VolumeGroup, ...]:
+        """Give the LVM volume groups; two may have the same name."""
 
     def volumes(self) -> tuple[Volume, ...]:
         """Give the LVM logical volumes."""
 
+    def subvolumes(self, device: str) -> tuple[Subvolume, ...]:
+        """Give the subvolumes of the Btrfs filesystem on `device`, the top level among them."""
+
     def mount(self, device: str, path: str, *, options: str) -> None:
         """Mount `device` at `path` of the guest's tree."""
+
+    def space(self, path: str) -> Space:
+        """Tell what is free in the filesystem that `path` is on."""
 
     def unmount(self) -> None:
         """Unmount everything; what was written is on the disks then."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from converter.errors import GuestRefusedError
+from converter.formats import kernel_args
 from converter.guest.protocol import BlockDevices, Guest
 from converter.inspection.efi import boot_modes
 from converter.inspection.esp import mount_esps
+from converter.inspection.health import judge_disks, judge_rootless, judge_system
 from converter.inspection.linux import inspect_linux
 from converter.inspection.mounts import mount_guest
 from converter.inspection.storage import Storage, read_storage
-from converter.model import Facts
+from converter.model import Facts, Severity
 
 if TYPE_CHECKING:
     from converter.model import Finding
@@ -31,9 +34,16 @@ class Inspection:
 
 
 def inspect_machine(machine: Machine) -> Inspection:
-    """Mount the guest on `machine`'s disks and read everything about it; it stays mounted."""
-    storage = read_storage(machine)
-    mounts = mount_guest(machine, machine, storage)
+    """Mount the guest on `machine`'s disks and read everything about it; it stays mounted.
+
+    Raises `GuestRefusedError` when there is no system to be read, with all that may be the reason.
+    """
+    disks = read_storage(machine)
+    try:
+        mounted = mount_guest(machine, machine, disks)
+    except GuestRefusedError as error:
+        raise _with_reasons(error, disks) from error
+    storage, mounts = mounted.storage, mounted.mounts
     esps = mount_esps(machine, machine, storage, mounts)
     reachable = tuple(dict.fromkeys([*mounts, *esps]))
     linux, findings = inspect_linux(machine, storage, reachable)
@@ -47,5 +57,33 @@ def inspect_machine(machine: Machine) -> Inspection:
         ),
         os=linux,
         esps=esps,
+        groups=storage.groups,
+        arrays=storage.arrays,
+        other_roots=tuple(str(root) for root in mounted.others),
     )
-    return Inspection(facts, storage, findings)
+    found = (*judge_disks(storage), *judge_system(storage, mounts, mounted.table), *findings)
+    return Inspection(facts, _anchored(storage, facts), found)
+
+
+def _with_reasons(error: GuestRefusedError, storage: Storage) -> GuestRefusedError:
+    """Give a refusal with what else is wrong with the disks; a fault that explains it comes first.
+
+    What cannot be told apart or read is the refusal itself, whatever else there is.
+    """
+    reasons = judge_rootless(storage)
+    first = next((item for item in reasons if item.severity is Severity.ERROR), None)
+    if first is None or error.code not in ("unknown-os", "mount-failed"):
+        return GuestRefusedError(
+            error.code, error.message, hint=error.hint, findings=(*error.findings, *reasons)
+        )
+    return GuestRefusedError(
+        first.code, first.message, hint=first.hint, findings=(*reasons, *error.findings)
+    )
+
+
+def _anchored(storage: Storage, facts: Facts) -> Storage:
+    """Give the storage with the root's name on the kernel command line known to be the root."""
+    entry = facts.os.bootloader.default if facts.os.bootloader else None
+    values = kernel_args.values(entry.arguments, "root") if entry else []
+    root = next(mount.device for mount in facts.mounts if mount.path == "/")
+    return storage.knowing(dict.fromkeys(values[-1:], root))

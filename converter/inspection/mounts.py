@@ -1,102 +1,161 @@
-"""Finding the root filesystem and mounting the guest as its own fstab says.
+"""Mounting the guest as its own fstab says.
 
 Everything is mounted in the appliance, on the working overlay. Options of the guest's fstab are not
-taken over, but for those that choose what is mounted (Btrfs' `subvol`, `subvolid`).
+taken over, but for those that choose what is mounted (Btrfs' `subvol`, `subvolid`). Mount points
+are resolved inside the guest first: a link there leads nowhere else.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from converter.errors import GuestError, GuestRefusedError
-from converter.formats import fstab
+from converter.errors import GuestError
+from converter.formats import crypttab, fstab
 from converter.guest import paths
+from converter.inspection import names
+from converter.inspection.roots import FSTAB, FSTAB_MESSAGE, TYPES, find_root, refusal
 from converter.model import Mount
 
 if TYPE_CHECKING:
-    from converter.guest.protocol import BlockDevices, Guest
+    from collections.abc import Iterator
+
+    from converter.errors import GuestRefusedError
+    from converter.guest.protocol import BlockDevices, Guest, ReadableGuest
+    from converter.inspection.roots import Root
     from converter.inspection.storage import Storage
-    from converter.model import Filesystem
 
-ROOT_TYPES: Final = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "jfs"})
-_MOUNTABLE: Final = ROOT_TYPES | {"vfat", "auto"}
-# Any one of the first and one of the second make a directory tree a Linux root.
-_SYSTEM_FILES: Final = ("/etc/fstab", "/etc/os-release", "/etc/passwd")
-_SYSTEM_DIRECTORIES: Final = ("/bin", "/usr/bin", "/sbin")
+CRYPTTAB: Final = "/etc/crypttab"
+MDADM_CONFIGS: Final = ("/etc/mdadm/mdadm.conf", "/etc/mdadm.conf")
+_MOUNTABLE: Final = TYPES | {"vfat"}
+# More than any guest mounts: a limit for one that wants to keep us busy.
+_MOUNT_LIMIT: Final = 256
+_AUTOMOUNT: Final = "x-systemd.automount"
 
 
-def mount_guest(machine: BlockDevices, guest: Guest, storage: Storage) -> tuple[Mount, ...]:
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """What is mounted where, by which table, and systems left aside.
+
+    `storage` knows the guest's own names of its disks.
+    """
+
+    mounts: tuple[Mount, ...]
+    storage: Storage
+    table: fstab.Fstab
+    others: tuple[Root, ...] = ()
+
+
+def mount_guest(machine: BlockDevices, guest: Guest, storage: Storage) -> Mounted:
     """Find the guest's root, mount it and what its fstab mounts, and say what is where.
 
-    Raises `GuestRefusedError` ``unknown-os`` when no filesystem holds a system, ``several-roots``
-    when more than one does, ``mount-failed`` when a part of the system cannot be mounted.
+    Raises `GuestRefusedError` as `find_root` does, ``mount-failed`` when a part of the system
+    cannot be mounted, ``fstab-unreadable`` when nothing tells what its parts are.
     """
-    root = _find_root(machine, guest, storage)
-    machine.mount(root.device, "/", options="rw")
-    mounts = [Mount("/", root.device, root.type, root.uuid)]
-    table = fstab.parse(paths.text(guest, "/etc/fstab") or "")
-    for entry in sorted(table.entries, key=lambda entry: entry.path.count("/")):
-        mount = _mount_entry(machine, storage, entry)
+    found = find_root(machine, guest, storage)
+    root = found.root
+    if root.table is None:
+        raise refusal(
+            "fstab-unreadable",
+            f"{FSTAB} of {root} cannot be read: {root.problem}",
+            "make it a text file that fstab(5) describes, and export the machine again",
+            FSTAB_MESSAGE,
+        )
+    mounts = [_mount_root(machine, root)]
+    named = _named(guest, storage, root, root.table)
+    wanted = sorted(filter(_is_mounted, root.table.entries), key=lambda item: _depth(item.path))
+    for entry in wanted[:_MOUNT_LIMIT]:
+        mount = _mount_entry(machine, guest, named, entry, mounts)
         if mount is not None:
             mounts.append(mount)
-    return tuple(mounts)
+    return Mounted(tuple(mounts), named, root.table, found.others)
 
 
-def _find_root(machine: BlockDevices, guest: Guest, storage: Storage) -> Filesystem:
-    roots: list[Filesystem] = []
-    failures: list[str] = []
-    for filesystem in storage.filesystems:
-        if filesystem.type not in ROOT_TYPES:
-            continue
-        try:
-            machine.mount(filesystem.device, "/", options="ro")
-        except GuestError as error:
-            failures.append(error.message)
-            continue
-        if _is_system(guest):
-            roots.append(filesystem)
-        machine.unmount()
-    if len(roots) == 1:
-        return roots[0]
-    if roots:
-        raise GuestRefusedError(
-            "several-roots",
-            "more than one filesystem holds a system: "
-            + ", ".join(f"{root.device} ({root.type} {root.uuid})" for root in roots),
-            hint="export the machine with only the disk of the system that is to be converted",
+def _depth(path: str) -> int:
+    return sum(bool(part) for part in path.split("/"))
+
+
+def _mount_root(machine: BlockDevices, root: Root) -> Mount:
+    chosen = f",subvolid={root.subvolume.number}" if root.subvolume else ""
+    found = root.filesystem
+    try:
+        machine.mount(found.device, "/", options=f"rw{chosen}")
+    except GuestError as error:
+        why = (
+            "; Linux writes to a JFS only after it was unmounted cleanly"
+            if found.type == "jfs" and found.is_dirty
+            else ""
         )
-    seen = ", ".join(f"{fs.device}: {fs.type or 'unknown'}" for fs in storage.filesystems)
-    raise GuestRefusedError(
-        "unknown-os",
-        f"no operating system was found (filesystems: {seen or 'none'})"
-        + "".join(f"; {failure}" for failure in failures),
-        hint="give the boot disk first; a disk with data only cannot be converted by itself",
+        raise _failed(f"the root filesystem {found.device}", f"{error.message}{why}") from error
+    return Mount(
+        "/",
+        found.device,
+        found.type,
+        found.uuid,
+        subvolume=root.subvolume.path if root.subvolume else "",
+        space=machine.space("/"),
     )
 
 
-def _is_system(guest: Guest) -> bool:
-    return any(paths.is_file(guest, path) for path in _SYSTEM_FILES) and any(
-        paths.is_directory(guest, path) for path in _SYSTEM_DIRECTORIES
+def _failed(what: str, why: str) -> GuestRefusedError:
+    return refusal(
+        "mount-failed",
+        f"{what} of the guest cannot be mounted: {why}",
+        "start the machine once more, check that filesystem, shut it down, export it again",
     )
 
 
-def _mount_entry(machine: BlockDevices, storage: Storage, entry: fstab.Entry) -> Mount | None:
-    if entry.type not in _MOUNTABLE or entry.path in ("/", "none") or "noauto" in entry.options:
-        return None
+def _named(guest: ReadableGuest, storage: Storage, root: Root, table: fstab.Fstab) -> Storage:
+    """Give the storage with the names of disks and arrays that the guest's files explain."""
+    known = {
+        entry.spec: root.filesystem.device for entry in table.entries if not _depth(entry.path)
+    }
+    configurations = (paths.text(guest, path) for path in MDADM_CONFIGS)
+    text = next((text for text in configurations if text), "")
+    return storage.naming([*_uses(guest, table)], known).naming_arrays(text)
+
+
+def _uses(guest: ReadableGuest, table: fstab.Fstab) -> Iterator[names.Use]:
+    for entry in table.entries:
+        yield names.Use(entry.spec, entry.type, "" if entry.is_swap else entry.path)
+    for line in crypttab.parse(paths.text(guest, CRYPTTAB) or "").entries:
+        yield names.Use(line.device, "")
+
+
+def _is_mounted(entry: fstab.Entry) -> bool:
+    """Tell whether the guest mounts `entry`, at boot or when it is needed."""
+    if not entry.path.startswith("/") or entry.type not in _MOUNTABLE | {"auto"}:
+        return False
+    wanted = "noauto" not in entry.options or _AUTOMOUNT in entry.options
+    return wanted or entry.path.rstrip("/") == "/boot"
+
+
+def _mount_entry(
+    machine: BlockDevices,
+    guest: ReadableGuest,
+    storage: Storage,
+    entry: fstab.Entry,
+    mounts: list[Mount],
+) -> Mount | None:
+    """Mount `entry` on top of `mounts`; None if it is nothing to be mounted here."""
     device = storage.resolve(entry.spec)
-    if device is None:
+    found = None if device is None else storage.filesystem(device)
+    if found is None or found.type not in _MOUNTABLE:
+        return None
+    if entry.type != "auto" and names.kind_of(entry.type) != names.kind_of(found.type):
         return None
     chosen = [option for option in entry.options if option.startswith(("subvol=", "subvolid="))]
     try:
-        machine.mount(device, entry.path, options=",".join(["rw", *chosen]))
+        place = paths.resolve(guest, entry.path)
+        if any(mount.path == place for mount in mounts) or not paths.is_directory(guest, place):
+            return None
+        machine.mount(found.device, place, options=",".join(["rw", *chosen]))
+        space = machine.space(place)
     except GuestError as error:
         if "nofail" in entry.options:
             return None
-        raise GuestRefusedError(
-            "mount-failed",
-            f"{entry.path} ({entry.spec}) of the guest cannot be mounted: {error.message}",
-            hint="start the machine once more, check that filesystem, export it again",
-        ) from error
-    found = next((fs for fs in storage.filesystems if fs.device == device), None)
-    kind, uuid = (found.type, found.uuid) if found else (entry.type, "")
-    return Mount(entry.path, device, kind, uuid)
+        raise _failed(f"{entry.path} ({entry.spec})", error.message) from error
+    within = next((option.partition("=")[2] for option in chosen if "subvol=" in option), "")
+    return Mount(
+        place, found.device, found.type, found.uuid, subvolume=within.strip("/"), space=space
+    )

@@ -7,50 +7,71 @@ under other names. `Storage.resolve` is the one place that knows how the two bel
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from converter.disk.table import read_table
-from converter.model import TableType
+from converter.errors import DamagedInputError, GuestError
+from converter.formats import FormatError, mdadm, superblock
+from converter.inspection import names
+from converter.model import Disk, TableType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from converter.guest.protocol import BlockDevices
-    from converter.model import Disk, Filesystem, Partition, Volume
+    from converter.model import Array, Filesystem, Partition, Volume, VolumeGroup
 
-# Kernel names of disks by the bus they were on: SCSI/SATA, IDE, virtio, Xen; then NVMe.
-_LETTERED: Final = re.compile(r"/dev/(?:sd|hd|vd|xvd)([a-z]{1,3})(\d*)")
-_NVME: Final = re.compile(r"/dev/nvme(\d+)n1(?:p(\d+))?")
 _BY_TAG: Final = {
     "/dev/disk/by-uuid/": "UUID",
     "/dev/disk/by-label/": "LABEL",
     "/dev/disk/by-partuuid/": "PARTUUID",
     "/dev/disk/by-partlabel/": "PARTLABEL",
 }
+_LINK_ESCAPES: Final = re.compile(r"(?:\\x[0-9a-fA-F]{2})+")
+_MAPPED: Final = ("/dev/disk/by-id/dm-name-", "/dev/mapper/")
+_ARRAY: Final = re.compile(r"(/dev/md(?:_d)?[0-9]{1,3}|/dev/md/[^/]+?)(?:p([0-9]{1,3}))?")
+_ARRAY_LINKS: Final = ("/dev/disk/by-id/md-name-", "/dev/disk/by-id/md-uuid-")
+# What blkid(8) calls a part of something else ends so.
+_MEMBER: Final = "_member"
+LVM_MEMBER: Final = "LVM2_member"
+RAID_MEMBER: Final = "linux_raid_member"
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """What is on the guest's disks, boot disk first."""
+    """What is on the guest's disks, boot disk first.
+
+    `disk_names` are the guest's names of disks, `array_names` those of RAID arrays, each with the
+    appliance's name: as far as they are known once the guest's own files are read.
+    """
 
     disks: tuple[Disk, ...]
     filesystems: tuple[Filesystem, ...]
     volumes: tuple[Volume, ...]
+    groups: tuple[VolumeGroup, ...] = ()
+    arrays: tuple[Array, ...] = ()
+    disk_names: Mapping[str, str] = field(default_factory=dict)
+    array_names: Mapping[str, str] = field(default_factory=dict)
+    unreadable: tuple[tuple[str, str], ...] = ()
 
     def resolve(self, spec: str) -> str | None:
         """Give the appliance's name for the device that `spec` means in the guest, if any does.
 
         `spec` is a name as in fstab(5) or on a kernel command line: /dev/sda1, /dev/mapper/vg-lv,
-        /dev/vg/lv, UUID=, LABEL=, PARTUUID=, PARTLABEL= or a link in /dev/disk.
+        /dev/vg/lv, /dev/md0, UUID=, LABEL=, PARTUUID=, PARTLABEL= or a link in /dev/disk.
         """
         for prefix, tag in _BY_TAG.items():
             if spec.startswith(prefix):
-                return self._tagged(tag, spec.removeprefix(prefix))
+                return self._tagged(tag, _unescaped(spec.removeprefix(prefix)))
         tag, equals, value = spec.partition("=")
-        if equals:
+        if equals and tag.upper() in _BY_TAG.values():
             return self._tagged(tag.upper(), value.strip("\"'"))
-        return self._volume(spec) or self._numbered(spec)
+        return self._volume(spec) or self._array(spec) or self._on_disk(spec)
+
+    def filesystem(self, device: str) -> Filesystem | None:
+        """Give what is on `device` (an appliance name), if anything is known to be there."""
+        return next((fs for fs in self.filesystems if fs.device == device), None)
 
     def _tagged(self, tag: str, value: str) -> str | None:
         for name, device in self._tags(tag):
@@ -62,13 +83,28 @@ class Storage:
     def _tags(self, tag: str) -> Iterator[tuple[str, str]]:
         match tag:
             case "UUID":
-                yield from ((fs.uuid, fs.device) for fs in self.filesystems)
+                yield from ((fs.uuid, fs.device) for fs in self.whole_filesystems())
             case "LABEL":
-                yield from ((fs.label, fs.device) for fs in self.filesystems)
+                yield from ((fs.label, fs.device) for fs in self.whole_filesystems())
             case "PARTUUID":
                 yield from ((part.uuid, device) for device, part in self.partitions())
             case "PARTLABEL":
                 yield from ((part.name, device) for device, part in self.partitions())
+
+    def whole_filesystems(self) -> Iterator[Filesystem]:
+        """Give what is no part of something else, such as an array or a volume group.
+
+        Of a filesystem on several devices the first stands for it.
+        """
+        seen: dict[tuple[str, str], str] = {}
+        for found in self.filesystems:
+            key = (found.type, found.uuid)
+            if found.type.endswith(_MEMBER) or (
+                found.member and seen.get(key, found.member) != found.member
+            ):
+                continue
+            seen.setdefault(key, found.member)
+            yield found
 
     def partitions(self) -> Iterator[tuple[str, Partition]]:
         """Give every partition with the appliance's name for it."""
@@ -77,43 +113,156 @@ class Storage:
                 yield f"{disk.device}{partition.number}", partition
 
     def _volume(self, spec: str) -> str | None:
-        for volume in self.volumes:
-            mapped = "-".join(part.replace("-", "--") for part in (volume.group, volume.name))
-            if spec in (f"/dev/{volume.group}/{volume.name}", f"/dev/mapper/{mapped}"):
-                return volume.device
-        return None
+        found = next((volume for volume in self.volumes if names_volume(spec, volume)), None)
+        return found.device if found is not None and found.is_active else None
 
-    def _numbered(self, spec: str) -> str | None:
-        if lettered := _LETTERED.fullmatch(spec):
-            index, number = _letters(lettered[1]), lettered[2]
-        elif nvme := _NVME.fullmatch(spec):
-            index, number = int(nvme[1]), nvme[2] or ""
-        else:
+    def _array(self, spec: str) -> str | None:
+        for prefix in _ARRAY_LINKS:
+            if spec.startswith(prefix):
+                wanted = spec.removeprefix(prefix)
+                return next((array.device for array in self.arrays if _is(array, wanted)), None)
+        return self._named_array(spec) or self._array_partition(spec)
+
+    def _array_partition(self, spec: str) -> str | None:
+        found = _ARRAY.fullmatch(spec)
+        if found is None or not found[2]:
             return None
-        if index >= len(self.disks):
+        array = self._named_array(found[1])
+        device = f"{array}p{found[2]}"
+        return device if array and self.filesystem(device) is not None else None
+
+    def _named_array(self, spec: str) -> str | None:
+        """Give the array `spec`: by mdadm.conf, by its own name, or as the only one there is."""
+        known = self.array_names
+        if spec in known:
+            return known[spec]
+        found = _ARRAY.fullmatch(spec)
+        if found is None:
             return None
-        disk = self.disks[index]
-        if not number:
+        wanted = spec.removeprefix("/dev/md").removeprefix("_d").removeprefix("/")
+        free = [array for array in self.arrays if array.device not in known.values()]
+        for array in free:
+            if array.name.rpartition(":")[2] == wanted:
+                return array.device
+        numbered = wanted.isdecimal()
+        return free[0].device if len(free) == 1 and numbered else None
+
+    def _on_disk(self, spec: str) -> str | None:
+        name = names.parse(spec)
+        disk = None if name is None else self._disk(name)
+        if name is None or disk is None:
+            return None
+        if not name.partition:
             return disk.device
-        there = any(part.number == int(number) for part in disk.partitions)
-        return f"{disk.device}{number}" if there else None
+        there = any(part.number == name.partition for part in disk.partitions)
+        return f"{disk.device}{name.partition}" if there else None
+
+    def _disk(self, name: names.DiskName) -> Disk | None:
+        known = self.disk_names
+        if name.disk in known:
+            return next(disk for disk in self.disks if disk.device == known[name.disk])
+        if name.place is None:
+            return self.disks[0] if len(self.disks) == 1 else None
+        disk = self.disks[name.place] if name.place < len(self.disks) else None
+        parsed = ((names.parse(other), device) for other, device in known.items())
+        taken = {device for other, device in parsed if other and other.family == name.family}
+        return disk if disk is not None and disk.device not in taken else None
+
+    def naming(self, uses: Iterable[names.Use], known: Mapping[str, str]) -> Storage:
+        """Give the storage with the disks' names that follow from how the guest uses them.
+
+        `known` are devices by a name in the guest that is certain to mean them.
+        """
+        found = names.assign(self.disks, self.filesystems, uses, self._certain(known))
+        return replace(self, disk_names=found)
+
+    def knowing(self, known: Mapping[str, str]) -> Storage:
+        """Give the storage with further names that are certain, and are not known otherwise."""
+        found = {**self._certain(known), **self.disk_names}
+        return replace(self, disk_names=found)
+
+    def _certain(self, known: Mapping[str, str]) -> dict[str, str]:
+        """Give the disks that follow from devices whose names are known."""
+        certain = {}
+        for spec, device in known.items():
+            name = names.parse(spec)
+            disk = None if name is None else self._disk_of(device, name.partition)
+            if name is not None and disk is not None:
+                certain[name.disk] = disk.device
+        return certain
+
+    def _disk_of(self, device: str, partition: int) -> Disk | None:
+        """Give the disk that `device` is the partition of that number on (0: all of it)."""
+        wanted = (f"{disk.device}{partition or ''}" for disk in self.disks)
+        return next((d for d, name in zip(self.disks, wanted, strict=True) if name == device), None)
+
+    def naming_arrays(self, configuration: str) -> Storage:
+        """Give the storage with the arrays' names that the guest's mdadm.conf gives them."""
+        by_uuid = {mdadm.uuid_digits(array.uuid): array.device for array in self.arrays}
+        found = [
+            (name, by_uuid[uuid]) for name, uuid in mdadm.arrays(configuration) if uuid in by_uuid
+        ]
+        return replace(self, array_names=dict(found))
 
 
-def _letters(text: str) -> int:
-    """Give the index a disk's letters stand for: a = 0, z = 25, aa = 26."""
-    index = 0
-    for letter in text:
-        index = index * 26 + ord(letter) - ord("a") + 1
-    return index - 1
+def _is(array: Array, wanted: str) -> bool:
+    return wanted == array.name or mdadm.uuid_digits(wanted) == mdadm.uuid_digits(array.uuid)
+
+
+def _unescaped(name: str) -> str:
+    """Give what a link's name stands for: udev writes unusual bytes in hexadecimal."""
+
+    def decode(match: re.Match[str]) -> str:
+        return bytes.fromhex(match[0].replace("\\x", "")).decode("utf-8", "surrogateescape")
+
+    return _LINK_ESCAPES.sub(decode, name)
 
 
 def read_storage(machine: BlockDevices) -> Storage:
-    """Read what is on the disks of `machine`; nothing is mounted for it."""
+    """Read what is on the disks of `machine`; nothing is mounted for it.
+
+    Raises `DamagedInputError` when the first disk's partition table makes no sense; such a table
+    on another disk is left alone, as Linux does.
+    """
+    disks, unreadable = _read_disks(machine)
+    found = [machine.probe(device) for device in _devices(machine, disks)]
+    arrays = machine.arrays() if any(fs.type == RAID_MEMBER for fs in found) else ()
+    found += _on_arrays(machine, arrays)
+    has_lvm = any(fs.type == LVM_MEMBER for fs in found)
+    groups = machine.groups() if has_lvm else ()
+    volumes = machine.volumes() if has_lvm else ()
+    active = [volume for volume in volumes if volume.is_active]
+    found += [
+        machine.probe(volume.device) for volume in sorted(active, key=lambda lv: lv.is_snapshot)
+    ]
     return Storage(
-        disks=tuple(_read_disk(machine, device, size) for device, size in machine.devices()),
-        filesystems=machine.filesystems(),
-        volumes=machine.volumes(),
+        disks=disks,
+        filesystems=tuple(_with_state(machine, filesystem) for filesystem in found),
+        volumes=volumes,
+        groups=groups,
+        arrays=arrays,
+        unreadable=unreadable,
     )
+
+
+def _read_disks(
+    machine: BlockDevices,
+) -> tuple[tuple[Disk, ...], tuple[tuple[str, str], ...]]:
+    disks: list[Disk] = []
+    unreadable: list[tuple[str, str]] = []
+    for device, size in machine.devices():
+        try:
+            disks.append(_read_disk(machine, device, size))
+        except FormatError as error:
+            if not disks:
+                raise DamagedInputError(
+                    "partition-table-damaged",
+                    f"the partition table of the first disk makes no sense: {error}",
+                    hint="export the machine again; give the boot disk first",
+                ) from error
+            unreadable.append((device, str(error)))
+            disks.append(Disk(device, size, TableType.NONE, "", boot_code=False, partitions=()))
+    return tuple(disks), tuple(unreadable)
 
 
 def _read_disk(machine: BlockDevices, device: str, size: int) -> Disk:
@@ -123,11 +272,50 @@ def _read_disk(machine: BlockDevices, device: str, size: int) -> Disk:
     return read_table(read, device=device, size=size)
 
 
+def _devices(machine: BlockDevices, disks: Iterable[Disk]) -> Iterator[str]:
+    """Give the partitions, and the disks without any, by disk."""
+    partitions = machine.partitions()
+    for disk in disks:
+        own = [name for name in partitions if re.fullmatch(r"\d+", name.removeprefix(disk.device))]
+        yield from own or [disk.device]
+
+
+def _on_arrays(machine: BlockDevices, arrays: Iterable[Array]) -> Iterator[Filesystem]:
+    for array in arrays:
+        own = [name for name in machine.partitions() if name.startswith(f"{array.device}p")]
+        yield from (machine.probe(device) for device in own or [array.device])
+
+
+def _with_state(machine: BlockDevices, filesystem: Filesystem) -> Filesystem:
+    """Give `filesystem` with what its own superblock says about its last use."""
+
+    def read(offset: int, length: int) -> bytes:
+        return machine.read_device(filesystem.device, offset=offset, length=length)
+
+    try:
+        state = superblock.read_state(filesystem.type, read)
+    except GuestError:
+        return filesystem  # too short for what it claims to be: mounting will tell
+    return replace(
+        filesystem,
+        is_dirty=state.is_dirty,
+        has_errors=state.has_errors,
+        last_mounted=state.last_mounted,
+    )
+
+
 def is_kernel_name(spec: str) -> bool:
     """Tell whether `spec` names a disk by the order the kernel found it in (/dev/sda1)."""
-    return bool(_LETTERED.fullmatch(spec) or _NVME.fullmatch(spec))
+    name = names.parse(spec)
+    return name is not None and name.place is not None
 
 
-def has_table(disk: Disk) -> bool:
-    """Tell whether `disk` is partitioned."""
-    return disk.table is not TableType.NONE
+def names_volume(spec: str, volume: Volume) -> bool:
+    """Tell whether `spec` is a name that device mapper or LVM give `volume`."""
+    mapped = next((spec.removeprefix(at) for at in _MAPPED if spec.startswith(at)), None)
+    return mapped == volume.mapped or spec == f"/dev/{volume.group}/{volume.name}"
+
+
+def is_array_name(spec: str) -> bool:
+    """Tell whether `spec` names an array by what mdadm(8) calls it on this machine (/dev/md0)."""
+    return _ARRAY.fullmatch(spec) is not None

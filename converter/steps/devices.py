@@ -4,32 +4,55 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from converter.inspection.storage import is_kernel_name
+from converter.inspection import names
+from converter.inspection.storage import is_array_name
 
 if TYPE_CHECKING:
-    from converter.inspection.storage import Storage
+    from collections.abc import Iterable
 
-# Names that depend on the controller the disk was on, or on its serial number.
-_HARDWARE_LINKS = ("/dev/disk/by-path/", "/dev/disk/by-id/", "/dev/disk/by-diskseq/")
+    from converter.inspection.storage import Storage
+    from converter.model import Facts, Mount
 
 
 def is_unstable(spec: str) -> bool:
     """Tell whether the device name `spec` depends on the machine the disk is in."""
-    return is_kernel_name(spec) or spec.startswith(_HARDWARE_LINKS)
+    return names.parse(spec) is not None or is_array_name(spec)
 
 
 def stable_name(storage: Storage, spec: str) -> str | None:
-    """Give a name for the device `spec` means that holds on any machine; None if there is none.
-
-    The filesystem's UUID, where no other filesystem has the same; else the partition's.
-    """
+    """Give a name for the device `spec` means that holds on any machine; None if there is none."""
     device = storage.resolve(spec)
-    if device is None:
-        return None
-    found = next((fs for fs in storage.filesystems if fs.device == device), None)
-    if found is not None and found.uuid:
-        twins = [fs for fs in storage.filesystems if fs.uuid == found.uuid]
-        if len(twins) == 1:
-            return f"UUID={found.uuid}"
-    partition = next((part for name, part in storage.partitions() if name == device), None)
-    return f"PARTUUID={partition.uuid}" if partition is not None and partition.uuid else None
+    return None if device is None else name_of(storage, device)
+
+
+def name_of(storage: Storage, device: str) -> str | None:
+    """Give a name that holds on any machine for `device`, an appliance name; None if it has none.
+
+    The filesystem's UUID, where no other filesystem has the same; else the partition's, or the
+    logical volume's path. Where all of that is there twice, the UUID is as good as anything.
+    """
+    whole = list(storage.whole_filesystems())
+    uuid = next((fs.uuid for fs in whole if fs.device == device), "")
+    if uuid and _is_single(uuid, (fs.uuid for fs in whole)):
+        return f"UUID={uuid}"
+    if any(volume.device == device for volume in storage.volumes):
+        return device
+    parts = {name: partition.uuid for name, partition in storage.partitions()}
+    partition = parts.get(device, "")
+    if partition and (not uuid or _is_single(partition, parts.values())):
+        return f"PARTUUID={partition}"
+    return f"UUID={uuid}" if uuid else None
+
+
+def _is_single(uuid: str, uuids: Iterable[str]) -> bool:
+    return sum(other.casefold() == uuid.casefold() for other in uuids) == 1
+
+
+def root_of(facts: Facts) -> Mount:
+    """Give the mount that is the guest's root."""
+    return next(mount for mount in facts.mounts if mount.path == "/")
+
+
+def root_name(storage: Storage, facts: Facts) -> str | None:
+    """Give a name for the guest's root that holds on any machine; None if it has none."""
+    return name_of(storage, root_of(facts).device)

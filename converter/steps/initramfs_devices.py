@@ -6,6 +6,7 @@ line says: for minutes, and then it gives up. What is known to name them, by the
 - dracut: etc/cmdline.d (dracut.cmdline(7)), etc/fstab and etc/crypttab, and what `wait_for_dev`
   leaves: hooks in initqueue/finished and emergency, links in initrd.target.wants.
 - initramfs-tools: RESUME in conf (initramfs-tools(7)), cryptroot.
+- lvm.conf(5) and mdadm.conf(5), which any of them may take along.
 - SUSE's mkinitrd: the shell variables in config.
 - nash: /init itself.
 
@@ -17,7 +18,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from converter.formats import fstab, kernel_args, nash, shellvars
+from converter.formats import crypttab, fstab, kernel_args, lvmconf, mdadm, nash, shellvars
 from converter.guest import paths
 from converter.steps import resume
 from converter.steps.devices import is_unstable, stable_name
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 _PATHS: Final = {"UUID": "/dev/disk/by-uuid/", "PARTUUID": "/dev/disk/by-partuuid/"}
 _QUOTED_DEVICE: Final = re.compile(r'"(/dev/[^"\s]+)"')
-_SECOND_FIELD: Final = re.compile(r"^([ \t]*[^#\s]\S*[ \t]+)(/dev/\S+)", re.MULTILINE)
 _SOURCE: Final = re.compile(r"\b(source=)(/dev/[^,\s]+)")
 _SUSE_VARIABLES: Final = ("rootdev", "fallback_rootdev", "resumedev", "journaldev", "dumpdev")
 _WANTED_DEVICE: Final = re.compile(r"etc/systemd/system/[^/]+\.(?:wants|requires)/([^/]+)\.device")
@@ -88,18 +88,33 @@ def _argument_line(context: Context, line: str) -> str:
 
 
 def _fstab(context: Context, text: str) -> str:
-    table = fstab.parse(text)
-    for entry in table.entries:
+    def edit(entry: fstab.Entry) -> fstab.Line:
         name = _name(context, entry.spec)
         if is_unstable(name):
-            table = table.commented_out(entry, "the device is on none of the given disks")
-        elif name != entry.spec:
-            table = table.with_spec(entry, name)
-    return str(table)
+            return entry.commented_out("the device is on none of the given disks")
+        return entry if name == entry.spec else entry.with_spec(name)
+
+    return str(fstab.parse(text).edited(edit))
 
 
 def _crypttab(context: Context, text: str) -> str:
-    return _SECOND_FIELD.sub(lambda m: m[1] + _name(context, m[2]), text)
+    def edit(entry: crypttab.Entry) -> crypttab.Line:
+        name = _name(context, entry.device)
+        return entry if name == entry.device else entry.with_device(name)
+
+    return str(crypttab.parse(text).edited(edit))
+
+
+def _lvm(_context: Context, text: str) -> str:
+    return lvmconf.without_disk_filters(text)
+
+
+def _mdadm(context: Context, text: str) -> str:
+    def uuid_of(name: str) -> str:
+        device = context.storage.resolve(name)
+        return next((a.uuid for a in context.storage.arrays if a.device == device), "")
+
+    return mdadm.on_any_disk(text, uuid_of)
 
 
 def _cryptroot(context: Context, text: str) -> str:
@@ -156,6 +171,8 @@ _EDITS: Final[tuple[tuple[re.Pattern[str], Callable[[Context, str], str]], ...]]
     (re.compile(r"etc/fstab(?:\.sys)?"), _fstab),
     (re.compile(r"(?:etc|cryptroot)/crypttab"), _crypttab),
     (re.compile(r"conf/conf\.d/cryptroot"), _cryptroot),
+    (re.compile(r"etc/lvm/lvm(?:local)?\.conf"), _lvm),
+    (re.compile(r"etc/(?:mdadm/)?mdadm\.conf"), _mdadm),
     (re.compile(r"conf/initramfs\.conf|conf/conf\.d/[^/]+"), resume.renamed),
     (re.compile(r"config/[^/]+\.sh"), _suse),
     (re.compile(r"init"), _nash),

@@ -40,7 +40,7 @@ def renamed(context: Context, text: str) -> str:
     """Give a configuration with its RESUME device by UUID, or `none` if it is not there."""
     variables = shellvars.parse(text)
     device = variables.get("RESUME")
-    if not device or device in ("none", "auto"):
+    if not device or device in ("none", "auto") or variables.is_dynamic("RESUME"):
         return text
     if not is_unstable(device) and context.storage.resolve(device) is not None:
         return text

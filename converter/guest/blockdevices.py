@@ -1,0 +1,184 @@
+"""The disks of libguestfs' appliance: what is on them, and what is mounted.
+
+Calls of guestfs(3) that describe one device at a time; `list_filesystems` would mount every
+filesystem to do so.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from converter.errors import GuestError
+from converter.guest.protocol import Code
+from converter.model import Array, Filesystem, Space, Subvolume, Volume, VolumeGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+log = logging.getLogger(__name__)
+
+_TOP_LEVEL: Final = 5
+_STOPPED_ARRAY: Final = re.compile(r"^(md\w+) : inactive", re.MULTILINE)
+_ABSENT: Final = ("No such file or directory", "Not a directory")
+
+
+class ApplianceDevices:
+    """Implements `BlockDevices` over the handle of a running appliance."""
+
+    _handle: Any
+
+    def devices(self) -> tuple[tuple[str, int], ...]:
+        """See `BlockDevices`."""
+        with translated("disks"):
+            return tuple(
+                (device, self._handle.blockdev_getsize64(device))
+                for device in self._handle.list_devices()
+            )
+
+    def read_device(self, device: str, *, offset: int, length: int) -> bytes:
+        """See `BlockDevices`."""
+        with translated(device):
+            data: bytes = self._handle.pread_device(device, length, offset)
+        return data
+
+    def partitions(self) -> tuple[str, ...]:
+        """See `BlockDevices`."""
+        with translated("partitions"):
+            return tuple(self._handle.list_partitions())
+
+    def probe(self, device: str) -> Filesystem:
+        """See `BlockDevices`."""
+        try:
+            with translated(device):
+                found: dict[str, str] = self._handle.blkid(device)
+        except GuestError as error:
+            log.debug("%s: %s", device, error.message)
+            return Filesystem(device, "")  # nothing, or several things at once
+        tags = ("TYPE", "UUID", "LABEL", "UUID_SUB")
+        kind, uuid, label, member = (_unescaped(found.get(tag, "")) for tag in tags)
+        return Filesystem(device, kind, uuid, label, member)
+
+    def arrays(self) -> tuple[Array, ...]:
+        """See `BlockDevices`."""
+        self._start_arrays()
+        with translated("RAID arrays"):
+            devices = self._handle.list_md_devices()
+        return tuple(array for device in devices if (array := self._array(device)))
+
+    def _start_arrays(self) -> None:
+        """Start the arrays that members are missing of: libguestfs starts whole ones only.
+
+        It has no call for that but the one for debugging; without it they stay unread.
+        """
+        try:
+            with translated("RAID arrays"):
+                state: str = self._handle.debug("sh", ["cat", "/proc/mdstat"])
+                for name in _STOPPED_ARRAY.findall(state):
+                    self._handle.debug("sh", ["mdadm", "--run", f"/dev/{name}"])
+        except GuestError as error:
+            log.debug("%s", error.message)
+
+    def _array(self, device: str) -> Array | None:
+        try:
+            with translated(device):
+                found: dict[str, str] = self._handle.md_detail(device)
+        except GuestError as error:
+            log.debug("%s", error.message)
+            return None
+        roles = [value for key, value in found.items() if key.endswith("_role")]
+        size, present = found.get("devices", "0"), sum(role.isdecimal() for role in roles)
+        level, uuid, name = (found.get(key, "") for key in ("level", "uuid", "name"))
+        return Array(device, level, uuid, name, int(size) if size.isdecimal() else 0, present)
+
+    def groups(self) -> tuple[VolumeGroup, ...]:
+        """See `BlockDevices`."""
+        with translated("volume groups"):
+            found = self._handle.vgs_full()
+        # vgs(8): the fourth attribute is `p` where physical volumes are missing.
+        return tuple(
+            VolumeGroup(row["vg_name"], row["vg_uuid"], is_complete=row["vg_attr"][3:4] != "p")
+            for row in found
+        )
+
+    def volumes(self) -> tuple[Volume, ...]:
+        """See `BlockDevices`."""
+        with translated("logical volumes"):
+            rows = self._handle.lvs_full()
+            return tuple(self._volume(device, rows) for device in self._handle.lvs())
+
+    def _volume(self, device: str, rows: Sequence[Mapping[str, Any]]) -> Volume:
+        """Describe a volume. `rows` have no group's name: where that matters, the UUID tells."""
+        _, _, group, name = device.split("/", 3)
+        found = [row for row in rows if row["lv_name"] == name]
+        if len(found) > 1:
+            uuid = self._handle.lvuuid(device).replace("-", "")
+            found = [row for row in found if row["lv_uuid"] == uuid]
+        if not found:
+            return Volume(device, group, name, 0, is_active=False)
+        # lvs(8): the first attribute is the kind, the fifth the state.
+        row, attributes = found[0], found[0]["lv_attr"]
+        return Volume(
+            device,
+            group,
+            name,
+            row["lv_size"],
+            is_active=attributes[4:5] == "a",
+            is_snapshot=attributes[:1] in "sS" or (attributes[:1] == "V" and bool(row["origin"])),
+        )
+
+    def subvolumes(self, device: str) -> tuple[Subvolume, ...]:
+        """See `BlockDevices`."""
+        with translated(device):
+            default = self._handle.btrfs_subvolume_get_default(device)
+            rows = self._handle.btrfs_subvolume_list(device)
+        found = {row["btrfssubvolume_id"]: row["btrfssubvolume_path"] for row in rows}
+        return tuple(
+            Subvolume(number, path, is_default=number == default)
+            for number, path in {_TOP_LEVEL: "", **found}.items()
+        )
+
+    def space(self, path: str) -> Space:
+        """See `BlockDevices`."""
+        with translated(path):
+            found: dict[str, int] = self._handle.statvfs(path)
+        unit = found["frsize"]
+        inodes = found["ffree"] if found["files"] else None
+        return Space(found["blocks"] * unit, found["bfree"] * unit, inodes)
+
+    def mount(self, device: str, path: str, *, options: str) -> None:
+        """See `BlockDevices`."""
+        with translated(f"{device} at {path}"):
+            self._handle.mount_options(options, device, path)
+
+    def unmount(self) -> None:
+        """See `BlockDevices`."""
+        with translated("unmount"):
+            self._handle.umount_all()
+
+
+def _unescaped(value: str) -> str:
+    """Give a value of blkid(8)'s `export` format, which writes unusual bytes in hexadecimal."""
+
+    def decode(match: re.Match[str]) -> str:
+        hexadecimal = match[0].replace("\\x", "")
+        return bytes.fromhex(hexadecimal).decode("utf-8", "surrogateescape")
+
+    return re.sub(r"\\([^x])", r"\1", re.sub(r"(?:\\x[0-9a-f]{2})+", decode, value)).strip()
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turn the binding's errors into `GuestError`s that name `what` they were about."""
+    try:
+        yield
+    except ValueError as error:  # UnicodeError is one
+        raise GuestError(
+            Code.FAILED, f"{what!r}: not UTF-8, or with a NUL in it: {error}"
+        ) from error
+    except RuntimeError as error:
+        said = str(error)
+        code = Code.MISSING if said.endswith(_ABSENT) else Code.FAILED
+        raise GuestError(code, f"{what}: {said}") from error

@@ -1,0 +1,195 @@
+"""What is wrong with a guest's disks, as far as it can be told before anything is written.
+
+A dirty journal is normal for a machine that was exported while it ran: mounting replays it, on the
+working overlay. What cannot be put right that way is refused (SPEC, FS-1, FS-3, FS-5).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from converter.formats import mdadm
+from converter.inspection.storage import LVM_MEMBER, RAID_MEMBER, names_volume
+from converter.model import Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from converter.formats.fstab import Fstab
+    from converter.inspection.storage import Storage
+    from converter.model import Mount, VolumeGroup
+
+GROUP_MESSAGE: Final = "Unsupported configuration - logical volume group activation failed"
+_ENCRYPTED: Final = {"crypto_LUKS": "LUKS", "BitLocker": "BitLocker"}
+_HIBERNATED: Final = "swsuspend"
+
+
+def judge_disks(storage: Storage) -> tuple[Finding, ...]:
+    """Give what is to be said of the disks whatever system is on them."""
+    return (
+        *_encrypted(storage),
+        *_hibernated(storage),
+        *_arrays(storage),
+        *_twins(storage),
+        *_unreadable_tables(storage),
+    )
+
+
+def judge_system(storage: Storage, mounts: Collection[Mount], table: Fstab) -> tuple[Finding, ...]:
+    """Give what is to be said of the disks that the system on them needs."""
+    wanted = [
+        entry.spec for entry in table.entries if not {"noauto", "nofail"} & set(entry.options)
+    ]
+    # One of these may be in a volume that is not active.
+    lost = any("=" in spec and storage.resolve(spec) is None for spec in wanted)
+    used = {mount.device for mount in mounts}
+    named = {
+        volume.group
+        for volume in storage.volumes
+        if volume.device in used or any(names_volume(spec, volume) for spec in wanted)
+    }
+    return (
+        *_journals(storage, mounts),
+        *_groups(storage, lambda group: lost or group.name in named),
+    )
+
+
+def judge_rootless(storage: Storage) -> tuple[Finding, ...]:
+    """Give what may be the reason that no system was found."""
+    return (*_encrypted(storage), *_groups(storage, lambda _group: True), *_stopped(storage))
+
+
+def _encrypted(storage: Storage) -> Iterator[Finding]:
+    for found in storage.filesystems:
+        if found.type in _ENCRYPTED:
+            yield Finding(
+                Severity.ERROR,
+                "encrypted-volume",
+                f"{found.device} is encrypted with {_ENCRYPTED[found.type]}",
+                "decrypt it in the machine, or move the system to a volume without encryption, and"
+                " export it again; EBS encrypts volumes by itself",
+            )
+
+
+def _hibernated(storage: Storage) -> Iterator[Finding]:
+    for found in storage.filesystems:
+        if found.type == _HIBERNATED:
+            yield Finding(
+                Severity.ERROR,
+                "guest-hibernated",
+                f"the swap area {found.device} holds a hibernated system: its filesystems are in"
+                " use",
+                "resume the machine, shut it down, and export it again",
+            )
+
+
+def _groups(storage: Storage, is_needed: Callable[[VolumeGroup], bool]) -> Iterator[Finding]:
+    """FS-1: groups that do not become active, or not reliably."""
+    counts = Counter(group.name for group in storage.groups)
+    for group in storage.groups:
+        why = _group_problem(storage, group, count=counts[group.name])
+        if why:
+            yield Finding(
+                Severity.ERROR if is_needed(group) else Severity.WARNING,
+                "volume-group-inactive",
+                f"the volume group {group.name} cannot be activated: {why}",
+                "give all disks of the machine, and no copies of them",
+                GROUP_MESSAGE,
+            )
+
+
+def _group_problem(storage: Storage, group: VolumeGroup, *, count: int) -> str:
+    if not group.is_complete:
+        return "a physical volume is on none of the given disks"
+    if count > 1:
+        return f"{count} groups have that name"
+    pairs = Counter(fs.uuid for fs in storage.filesystems if fs.type == LVM_MEMBER)
+    if any(number > 1 for number in pairs.values()):
+        return "a physical volume is there twice"
+    inactive = [
+        volume.name
+        for volume in storage.volumes
+        if volume.group == group.name and not (volume.is_active or volume.is_snapshot)
+    ]
+    return f"{', '.join(inactive)} did not start" if inactive else ""
+
+
+def _arrays(storage: Storage) -> Iterator[Finding]:
+    for array in storage.arrays:
+        if array.is_degraded:
+            yield Finding(
+                Severity.WARNING,
+                "array-degraded",
+                f"the {array.level} array {array.name or array.uuid} has {array.present} of"
+                f" {array.size} members",
+                "give all disks of the machine; or add a member to the array in the result",
+            )
+    yield from _stopped(storage)
+
+
+def _stopped(storage: Storage) -> Iterator[Finding]:
+    """Give the arrays that members were found of, and too few."""
+    started = {mdadm.uuid_digits(array.uuid) for array in storage.arrays}
+    found = {fs.uuid for fs in storage.filesystems if fs.type == RAID_MEMBER}
+    for uuid in sorted(found):
+        if mdadm.uuid_digits(uuid) not in started:
+            yield Finding(
+                Severity.WARNING,
+                "array-inactive",
+                f"the RAID array {uuid} does not start: members are missing",
+                "give all disks of the machine",
+            )
+
+
+def _twins(storage: Storage) -> Iterator[Finding]:
+    """Give the filesystems that a UUID does not tell apart."""
+    snapshots = {volume.device for volume in storage.volumes if volume.is_snapshot}
+    by_uuid: dict[str, list[str]] = {}
+    for found in storage.whole_filesystems():
+        if found.uuid and found.device not in snapshots:
+            by_uuid.setdefault(found.uuid.casefold(), []).append(found.device)
+    for uuid, devices in by_uuid.items():
+        if len(devices) > 1:
+            yield Finding(
+                Severity.WARNING,
+                "duplicate-uuid",
+                f"{', '.join(devices)} have the same UUID {uuid}: which of them is mounted by it"
+                " may change with every start",
+                "leave out copies of disks, or give the copies other UUIDs",
+            )
+
+
+def _unreadable_tables(storage: Storage) -> Iterator[Finding]:
+    for device, why in storage.unreadable:
+        yield Finding(
+            Severity.WARNING,
+            "partition-table-unreadable",
+            f"the partition table of {device} makes no sense: {why}",
+            "if something on that disk is needed, export the machine again",
+        )
+
+
+def _journals(storage: Storage, mounts: Collection[Mount]) -> Iterator[Finding]:
+    """FS-5: what the last shutdown left."""
+    places = {mount.device: mount.path for mount in reversed([*mounts])}
+    for found in storage.filesystems:
+        place = places.get(found.device)
+        if place is None:
+            continue
+        if found.is_dirty:
+            yield Finding(
+                Severity.WARNING,
+                "filesystem-dirty",
+                f"{place} ({found.type} on {found.device}) was not unmounted: the machine was"
+                " running when it was exported. Its journal was replayed in the copy",
+                "what programs had not written yet is lost; shut the machine down before you"
+                " export it, to be sure",
+            )
+        if found.has_errors:
+            yield Finding(
+                Severity.WARNING,
+                "filesystem-errors",
+                f"{place} ({found.type} on {found.device}) is marked as damaged",
+                "check it in the machine (fsck) and export it again",
+            )
