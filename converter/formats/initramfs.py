@@ -53,7 +53,8 @@ _INDEX: Final = re.compile(r"(?:usr/)?lib/modules/[^/]+/modules\.[a-z.]+")
 # What is read in images, and what a conversion may have to change in them.
 _TEXT: Final = re.compile(
     r"init|conf/.+|config|config/.+|buildconfig|VERSION|cryptroot/crypttab"
-    r"|etc/(?:cmdline|fstab|fstab\.sys|crypttab)|etc/(?:cmdline\.d|modprobe\.d|modules-load\.d)/.+"
+    r"|etc/(?:cmdline|fstab|fstab\.sys|crypttab|lvm/lvm(?:local)?\.conf|(?:mdadm/)?mdadm\.conf)"
+    r"|etc/(?:cmdline\.d|modprobe\.d|modules-load\.d)/.+"
     r"|(?:usr/|var/)?lib/dracut/hooks/.+|(?:usr/)?lib/modprobe\.d/.+"
 )
 

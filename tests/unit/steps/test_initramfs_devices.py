@@ -11,6 +11,7 @@ from tests.unit import initramfs_samples as made
 
 ROOT, SWAP = made.UUID.format(1), made.UUID.format(2)
 CONTEXT = made.context(MemoryGuest(), [])
+FILTER = '\tfilter = [ "a|/dev/sda.*|", "r|.*|" ]\n'
 GONE = "# converter: the device is on none of the given disks\n"
 HOOKS = "var/lib/dracut/hooks"
 
@@ -52,7 +53,11 @@ def edit(files: dict[str, str | bytes], links: dict[str, str] | None = None) -> 
         (f"{HOOKS}/initqueue/finished/devexists-\\x2fdev\\x2fsda1.sh", '[ -e "/dev/sda1" ]\n',
          f'[ -e "/dev/disk/by-uuid/{ROOT}" ]\n'),
         (f"{HOOKS}/initqueue/finished/devexists-x.sh",
-         '[ -e "/dev/disk/by-id/ata-VMware_Virtual-part2" ]\n', "true\n"),
+         '[ -e "/dev/disk/by-id/ata-VMware_Virtual-part9" ]\n', "true\n"),
+        ("etc/lvm/lvm.conf", f"devices {{\n{FILTER}}}\n",
+         f"devices {{\n# converter: disks have other names on EC2\n# {FILTER}}}\n"),
+        ("etc/mdadm/mdadm.conf", "DEVICE /dev/sda1 /dev/sdb1\nARRAY /dev/md0 UUID=1:2:3:4\n",
+         "DEVICE partitions\nARRAY /dev/md0 UUID=1:2:3:4\n"),
         (f"{HOOKS}/emergency/80-\\x2fdev\\x2fsda9.sh",
          '[ -e "/dev/sda9" ] || warn "\\"/dev/sda9\\" does not exist"\n', "true\n"),
     ],
@@ -68,7 +73,6 @@ def test_names_that_would_not_hold(path: str, old: str, new: str) -> None:
         ("etc/cmdline.d/90crypt.conf", " rd.luks.uuid=luks-1\n"),
         ("etc/cmdline.d/95resume.conf", f" resume=UUID={SWAP}\n"),
         ("etc/cmdline.d/95resume.conf", " resume=/dev/mapper/vg-swap\n"),
-        ("etc/cmdline.d/95resume.conf", " resume=/dev/md1\n"),
         ("etc/fstab", f"UUID={ROOT} /sysroot/usr ext4 ro 0 0\n"),
         ("etc/fstab.empty", "/dev/sda1 / ext4 ro 0 0\n"),
         ("conf/initramfs.conf", "MODULES=dep\nRESUME=none\n"),
