@@ -9,17 +9,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from converter.errors import ConversionError
-from converter.formats import grubscript
+from converter.formats import FormatError
 from converter.guest import paths
-from converter.steps.grub2 import with_consoles
+from converter.steps import boot_entries, grub2, grub_legacy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from converter.guest.protocol import Guest
 
 _SCRIPT_PATH: Final = "/converter-probe"
 _UNIT: Final = "converter-probe.service"
 _UNITS: Final = "/etc/systemd/system"
-_CONFIGS: Final = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg")
+# Where boot entries stand, and what puts a serial console into them.
+_CONFIGS: Final[tuple[tuple[str, Callable[[str], str]], ...]] = (
+    ("/boot/grub*/grub.cfg", grub2.with_consoles),
+    ("/boot/efi/EFI/*/grub.cfg", grub2.with_consoles),
+    ("/boot/grub/grub.conf", grub_legacy.with_consoles),
+    ("/boot/grub/menu.lst", grub_legacy.with_consoles),
+    ("/boot/loader/entries/*.conf", boot_entries.with_consoles),
+    ("/boot/efi/loader/entries/*.conf", boot_entries.with_consoles),
+    ("/efi/loader/entries/*.conf", boot_entries.with_consoles),
+)
 
 _SCRIPT: Final = """\
 #!/bin/sh
@@ -82,11 +93,21 @@ def install(guest: Guest, token: str) -> None:
     wants = f"{_UNITS}/multi-user.target.wants"
     guest.mkdir(wants)
     guest.symlink(f"../{_UNIT}", f"{wants}/{_UNIT}")
-    for config in _CONFIGS:
-        text = paths.text(guest, config)
-        if text is not None:
-            seen = grubscript.edit_arguments(text, with_consoles)
-            guest.write(paths.resolve(guest, config), paths.encode(seen), mode=0o600, uid=0, gid=0)
+    for pattern, with_consoles in _CONFIGS:
+        for path in paths.glob(guest, pattern):
+            _show(guest, path, with_consoles)
+
+
+def _show(guest: Guest, path: str, with_consoles: Callable[[str], str]) -> None:
+    text = paths.text(guest, path)
+    if text is None:
+        return
+    try:
+        seen = with_consoles(text)
+    except FormatError:
+        return
+    if seen != text:
+        guest.write(paths.resolve(guest, path), paths.encode(seen), mode=0o600, uid=0, gid=0)
 
 
 def _write(guest: Guest, path: str, text: str, *, mode: int) -> None:

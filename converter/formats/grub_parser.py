@@ -20,24 +20,26 @@ if TYPE_CHECKING:
 MAX_SIZE: Final = 4 << 20
 MAX_DEPTH: Final = 64
 
+# Braces end a word, as blanks do (GNU GRUB manual, "Shell-like scripting", metacharacters).
 _TOKEN: Final = re.compile(
     r"""(?P<blank>(?:[ \t\r]|\\\n)+)
       | (?P<comment>\#[^\n]*)
       | (?P<end>\n|;)
-      | (?P<word>(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|\$\{[^}\n]*\}|[^\s;'"\\])+)""",
+      | (?P<brace>[{}])
+      | (?P<word>(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|\$\{[^}\n]*\}|[^ \t\r\n;'"\\{}])+)""",
     re.VERBOSE | re.DOTALL,
 )
 _PART: Final = re.compile(
     r"""'(?P<single>[^']*)'
-      | "(?P<double>(?:\\.|[^"\\])*)"
+      | \$?"(?P<double>(?:\\.|[^"\\])*)"
       | \\(?P<escaped>.)
       | \$\{(?P<braced>[^}]*)\}
-      | \$(?P<named>[A-Za-z_][A-Za-z0-9_]*|[0-9?@\#*])
+      | \$(?P<named>[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[?@\#*])
       | (?P<bare>[^'"\\$]+|\$)""",
     re.VERBOSE | re.DOTALL,
 )
 _VARIABLE: Final = re.compile(
-    r"\\(?P<escaped>.)|\$\{(?P<braced>[^}]*)\}|\$(?P<named>[A-Za-z_][A-Za-z0-9_]*|[0-9?@#*])"
+    r"\\(?P<escaped>.)|\$\{(?P<braced>[^}]*)\}|\$(?P<named>[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[?@#*])"
     r"|(?P<bare>[^\\$]+|\$)",
     re.DOTALL,
 )
@@ -90,9 +92,19 @@ class If:
 
 
 @dataclass(frozen=True, slots=True)
-class Loop:
-    """`while`, `until` or `for`: kept for its body, never carried out."""
+class For:
+    """A `for` loop over the values of `words`."""
 
+    name: str
+    words: tuple[Word, ...]
+    body: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """`while` or `until`: kept for what is in it, never carried out."""
+
+    condition: tuple[Node, ...]
     body: tuple[Node, ...]
 
 
@@ -104,22 +116,30 @@ class Function:
     body: tuple[Node, ...]
 
 
-Node = Command | If | Loop | Function
+Node = Command | If | For | Loop | Function
+
+
+def lists(nodes: tuple[Node, ...]) -> Iterator[tuple[Node, ...]]:
+    """Give `nodes` and every list of commands in them, wherever it stands."""
+    yield nodes
+    for node in nodes:
+        match node:
+            case Command():
+                yield from lists(node.block)
+            case If():
+                for condition, body in node.branches:
+                    yield from lists(condition)
+                    yield from lists(body)
+            case Loop():
+                yield from lists(node.condition)
+                yield from lists(node.body)
+            case For() | Function():
+                yield from lists(node.body)
 
 
 def commands(nodes: tuple[Node, ...]) -> Iterator[Command]:
     """Give every simple command in `nodes`, wherever it stands."""
-    for node in nodes:
-        match node:
-            case Command():
-                yield node
-                yield from commands(node.block)
-            case If():
-                for condition, body in node.branches:
-                    yield from commands(condition)
-                    yield from commands(body)
-            case Loop() | Function():
-                yield from commands(node.body)
+    return (node for nested in lists(nodes) for node in nested if isinstance(node, Command))
 
 
 def parse(text: str) -> tuple[Node, ...]:
@@ -163,25 +183,30 @@ class _Parser:
         match keyword:
             case "if":
                 return self._if()
-            case "while" | "until" | "for":
+            case "for":
+                return self._for()
+            case "while" | "until":
                 return self._loop()
             case "function":
                 return self._function()
+            case "{":
+                raise self._error("a block without a command")
         return self._command()
 
     def _command(self) -> Command:
+        words = self._words()
+        return Command(words, self._block() if self._peek() == "{" else ())
+
+    def _words(self) -> tuple[Word, ...]:
+        """Read words up to the end of the command or a brace."""
         words: list[Word] = []
         while self._at < len(self._tokens):
             token = self._tokens[self._at]
-            if token is None:
-                break
-            if token.raw == "{" and words:
-                return Command(tuple(words), self._block())
-            if token.raw == "}" and words:
+            if token is None or token.raw in ("{", "}"):
                 break
             words.append(token)
             self._at += 1
-        return Command(tuple(words))
+        return tuple(words)
 
     def _block(self) -> tuple[Node, ...]:
         self._expect("{")
@@ -205,16 +230,26 @@ class _Parser:
         self._expect("fi")
         return If(tuple(branches))
 
+    def _for(self) -> For:
+        self._expect("for")
+        name = self._peek()
+        self._at += 1
+        self._expect("in")
+        words = self._words()
+        return For(name, words, self._do())
+
     def _loop(self) -> Loop:
-        self._list_until("do")
+        self._at += 1
+        condition = self._list(frozenset({"do"}))
+        return Loop(condition, self._do())
+
+    def _do(self) -> tuple[Node, ...]:
+        while self._at < len(self._tokens) and self._tokens[self._at] is None:
+            self._at += 1
+        self._expect("do")
         body = self._list(frozenset({"done"}))
         self._expect("done")
-        return Loop(body)
-
-    def _list_until(self, keyword: str) -> None:
-        while self._at < len(self._tokens) and self._peek() != keyword:
-            self._at += 1
-        self._expect(keyword)
+        return body
 
     def _function(self) -> Function:
         self._expect("function")
@@ -252,7 +287,7 @@ def _tokens(text: str) -> list[Word | None]:
             line = text.count("\n", 0, at) + 1
             raise FormatError(f"line {line}: a quote is not closed")
         at = match.end()
-        if match.lastgroup == "word":
+        if match.lastgroup in ("word", "brace"):
             found.append(Word(match.start(), at, match[0], _parts(match[0])))
         elif match.lastgroup == "end":
             found.append(None)

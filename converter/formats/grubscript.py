@@ -1,28 +1,42 @@
-"""GRUB 2's grub.cfg: the menu it makes, and edits of it in place.
+"""GRUB 2's grub.cfg: the menu it makes.
 
 `evaluate` does what GRUB does up to showing the menu (GNU GRUB manual, "Shell-like scripting" and
 "Special environment variables"), in a bounded number of steps: variables, conditions, functions,
-included files, menu entries. Commands that only concern the machine (insmod, search, terminal) do
-nothing and succeed. Loops are not carried out; grub-mkconfig writes none.
+included files, menu entries, entries of the Boot Loader Specification (`blscfg` of Fedora's GRUB).
+Commands that only concern the machine (insmod, terminal) do nothing and succeed. `while` and
+`until` are not carried out; grub-mkconfig writes none.
+
+Files are named as GRUB names them, `(device)/path`; what a device is, `Files` knows.
 """
 
 from __future__ import annotations
 
-import re
+from collections import ChainMap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from converter.formats import FormatError
-from converter.formats.grub_parser import Command, Function, If, Loop, Node, Word, commands, parse
+from converter.formats import FormatError, bls, kernel_args
+from converter.formats.grub_commands import COMMANDS
+from converter.formats.grub_menu import GrubMenu, MenuEntry, split_name
+from converter.formats.grub_parser import Command, For, Function, If, Loop, Node, Word, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, MutableMapping
 
-_MAX_STEPS: Final = 100_000
-_MAX_INCLUDES: Final = 16
-_LINUX: Final = frozenset({"linux", "linux16", "linuxefi", "kernel"})
-_INITRD: Final = frozenset({"initrd", "initrd16", "initrdefi"})
+    from converter.formats.grub_menu import Files
+
+LINUX: Final = frozenset({"linux", "linux16", "linuxefi"})
+INITRD: Final = frozenset({"initrd", "initrd16", "initrdefi"})
+_HYPERVISOR: Final = frozenset({"multiboot", "multiboot2", "xen_hypervisor"})
+# Tests of the machine that are false where nobody presses a key, and files nobody needs.
+_FALSE: Final = frozenset({"false", "background_image", "loadfont", "keystatus", "cmostest"})
 _OPTIONS_WITH_VALUE: Final = frozenset({"--class", "--users", "--hotkey", "--source", "--id"})
+_MAX_STEPS: Final = 100_000
+_MAX_INCLUDES: Final = 64
+_MAX_ENTRIES: Final = 1000
+_MAX_DEPTH: Final = 16
+# Of all words together: variables that name themselves twice double with each step.
+_MAX_LENGTH: Final = 16 << 20
 # What GRUB 2 itself sets (grub-core/normal/main.c, features); grub-mkconfig's scripts ask for it.
 _FEATURES: Final = {
     f"feature_{name}": "y"
@@ -32,99 +46,42 @@ _FEATURES: Final = {
         "timeout_style", "search_cryptodisk_only",
     )
 }  # fmt: skip
-_PLAIN_WORD: Final = re.compile(r"[A-Za-z0-9_./:,=@%+-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class MenuEntry:
-    """An entry or a submenu (`children`). Paths are as GRUB sees them, on its root device."""
-
-    title: str
-    identifier: str
-    linux: str = ""
-    arguments: tuple[str, ...] = ()
-    initrds: tuple[str, ...] = ()
-    children: tuple[MenuEntry, ...] = ()
+def _directory(name: str) -> str:
+    return name.rpartition("/")[0]
 
 
-@dataclass(frozen=True, slots=True)
-class GrubMenu:
-    """The menu, and the variables as they are when it is shown."""
-
-    entries: tuple[MenuEntry, ...]
-    variables: Mapping[str, str]
+def _of_config(name: str) -> dict[str, str]:
+    """Give the variables that GRUB sets when it reads a configuration."""
+    return {"config_file": name, "config_directory": _directory(name)}
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """The entry that starts by default.
+def evaluate(config: str, *, files: Files, variables: Mapping[str, str]) -> GrubMenu:
+    """Give the menu of the script `config`, a name with its device.
 
-    `is_fallback`: `wanted` names no entry, and GRUB takes the first.
+    `variables` are set at the start, beside those that follow from the name. Raises `FormatError`,
+    also when there is no such file.
     """
-
-    wanted: str
-    entry: MenuEntry | None
-    is_fallback: bool
-
-
-def evaluate(
-    text: str,
-    *,
-    environment: Mapping[str, str],
-    read: Callable[[str], str | None],
-    variables: Mapping[str, str],
-) -> GrubMenu:
-    """Give the menu that the script `text` makes.
-
-    `environment` is what load_env finds; `read` gives the text of a file (a path on GRUB's root
-    device), or None; `variables` are set at the start. Raises `FormatError`.
-    """
-    run = _Run(environment, read, {**_FEATURES, **variables})
-    run.execute(parse(text))
-    return GrubMenu(run.menu(), run.variables)
-
-
-def all_entries(menu: GrubMenu) -> Iterator[MenuEntry]:
-    """Give every entry that starts something, those of submenus too."""
-
-    def walk(entries: Sequence[MenuEntry]) -> Iterator[MenuEntry]:
-        for entry in entries:
-            if entry.children:
-                yield from walk(entry.children)
-            else:
-                yield entry
-
-    return walk(menu.entries)
-
-
-def select(menu: GrubMenu) -> Selection:
-    """Find the entry that `default` means: index, title, id, or `submenu>entry` of those."""
-    wanted = menu.variables.get("next_entry") or menu.variables.get("default") or "0"
-    entry = _find(menu.entries, wanted)
-    if entry is not None:
-        return Selection(wanted, _first(entry), is_fallback=False)
-    first = _first(menu.entries[0]) if menu.entries else None
-    return Selection(wanted, first, is_fallback=True)
-
-
-def _find(entries: Sequence[MenuEntry], wanted: str) -> MenuEntry | None:
-    # A title may hold `>` itself: the whole is tried before it is taken apart.
-    for number, entry in enumerate(entries):
-        if wanted in (str(number), entry.title, entry.identifier) and wanted:
-            return entry
-    for number, entry in enumerate(entries):
-        for name in (str(number), entry.title, entry.identifier):
-            if name and wanted.startswith(f"{name}>"):
-                found = _find(entry.children, wanted.removeprefix(f"{name}>"))
-                if found is not None:
-                    return found
-    return None
-
-
-def _first(entry: MenuEntry) -> MenuEntry:
-    while entry.children:
-        entry = entry.children[0]
-    return entry
+    beside = _of_config(config)
+    start = {**_FEATURES, **beside, "prefix": beside["config_directory"], **variables}
+    start.setdefault("root", split_name(config)[0])
+    run = Run(files, start, Shared())
+    try:
+        run.source(config)
+    except _MenuShown as shown:
+        run, config = shown.run, shown.config
+    shared = run.shared
+    if not shared.scripts:
+        raise FormatError("there is no such file")
+    return GrubMenu(
+        config,
+        run.menu(),
+        run.variables,
+        tuple(dict.fromkeys(shared.scripts)),
+        tuple(dict.fromkeys(shared.environments)),
+        uses_bls=shared.uses_bls,
+    )
 
 
 @dataclass(slots=True)
@@ -135,6 +92,7 @@ class _Pending:
     identifier: str
     body: tuple[Node, ...]
     is_submenu: bool
+    needs_password: bool
 
 
 @dataclass(slots=True)
@@ -144,38 +102,59 @@ class _Loaded:
     linux: str = ""
     arguments: tuple[str, ...] = ()
     initrds: tuple[str, ...] = ()
+    hypervisor: str = ""
+    config: str = ""
 
 
 @dataclass(slots=True)
-class _Run:
-    environment: Mapping[str, str]
-    read: Callable[[str], str | None]
-    variables: dict[str, str]
+class Shared:
+    """What all runs of one evaluation have in common: what was met, and how much is left."""
+
+    scripts: list[str] = field(default_factory=list)
+    environments: list[str] = field(default_factory=list)
     functions: dict[str, tuple[Node, ...]] = field(default_factory=dict)
-    pending: list[_Pending] = field(default_factory=list)
-    loaded: _Loaded = field(default_factory=_Loaded)
+    uses_bls: bool = False
     steps: int = 0
-    includes: int = 0
+    length: int = 0
+    included: int = 0
+
+    def spend(self, length: int) -> None:
+        """Count characters of words. Raises `FormatError` when they are too many."""
+        self.length += length
+        if self.length > _MAX_LENGTH:
+            raise FormatError("its variables grow without end")
+
+
+class _MenuShown(Exception):  # noqa: N818 - no error: GRUB shows a menu and stays in it
+    def __init__(self, run: Run, config: str) -> None:
+        super().__init__(config)
+        self.run = run
+        self.config = config
+
+
+@dataclass(slots=True)
+class Run:
+    """A script that is carried out, or the body of a menu entry (`is_body`)."""
+
+    files: Files
+    variables: MutableMapping[str, str]
+    shared: Shared
+    is_body: bool = False
     depth: int = 0
+    arguments: list[str] = field(default_factory=list)
+    pending: list[_Pending | MenuEntry] = field(default_factory=list)
+    loaded: _Loaded = field(default_factory=_Loaded)
+    returned: bool = False
 
     def menu(self) -> tuple[MenuEntry, ...]:
-        return tuple(self._entry(item) for item in self.pending)
+        """Give the entries that were made, their bodies carried out now."""
+        return tuple(
+            item if isinstance(item, MenuEntry) else self._entry(item) for item in self.pending
+        )
 
     def _entry(self, item: _Pending) -> MenuEntry:
-        inner = _Run(
-            self.environment,
-            self.read,
-            {**self.variables, "chosen": item.title},
-            self.functions,
-            depth=self.depth + 1,
-            steps=self.steps,
-            includes=self.includes,
-        )
-        if inner.depth > _MAX_INCLUDES:
-            raise FormatError("submenus are nested too deeply")
+        inner = self._nested(item.title)
         inner.execute(item.body)
-        self.steps = inner.steps
-        children = inner.menu() if item.is_submenu else ()
         loaded = inner.loaded
         return MenuEntry(
             item.title,
@@ -183,25 +162,45 @@ class _Run:
             loaded.linux,
             loaded.arguments,
             loaded.initrds,
-            children,
+            inner.menu() if item.is_submenu else (),
+            config=loaded.config,
+            hypervisor=loaded.hypervisor,
+            needs_password=item.needs_password,
+        )
+
+    def _nested(self, *arguments: str) -> Run:
+        """Give a run for an entry's body."""
+        if self.depth >= _MAX_DEPTH:
+            raise FormatError("submenus are nested too deeply")
+        return Run(
+            self.files,
+            ChainMap({"chosen": arguments[0], "default": ""}, self.variables),
+            self.shared,
+            is_body=True,
+            depth=self.depth + 1,
+            arguments=list(arguments),
         )
 
     def execute(self, nodes: tuple[Node, ...]) -> bool:
         """Carry out `nodes`; gives whether the last one succeeded."""
         result = True
         for node in nodes:
-            self.steps += 1
-            if self.steps > _MAX_STEPS:
+            self.shared.steps += 1
+            if self.shared.steps > _MAX_STEPS:
                 raise FormatError(f"does not end within {_MAX_STEPS} steps")
             match node:
                 case Command():
                     result = self._command(node)
                 case If():
                     result = self._if(node)
+                case For():
+                    result = self._for(node)
                 case Function():
-                    self.functions[node.name] = node.body
+                    self.shared.functions[node.name] = node.body
                 case Loop():
                     continue
+            if self.returned:
+                break
         return result
 
     def _if(self, node: If) -> bool:
@@ -210,83 +209,162 @@ class _Run:
                 return self.execute(body)
         return True
 
-    def _command(self, command: Command) -> bool:
-        words = [value for word in command.words for value in self._expand(word)]
-        if not words:
-            return True
-        name, arguments = words[0], words[1:]
-        if name == "!":
-            return not self._builtin(arguments[0], arguments[1:], command) if arguments else True
-        return self._builtin(name, arguments, command)
+    def _values(self, words: tuple[Word, ...]) -> list[str]:
+        return [value for word in words for value in self._expand(word)]
 
-    def _builtin(self, name: str, arguments: list[str], command: Command) -> bool:  # noqa: C901, PLR0912 - a table
-        if name in ("menuentry", "submenu"):
-            self._menuentry(arguments, command, is_submenu=name == "submenu")
-        elif name in _LINUX and arguments:
-            self.loaded.linux, self.loaded.arguments = arguments[0], tuple(arguments[1:])
-        elif name in _INITRD:
-            self.loaded.initrds = tuple(arguments)
-        elif name == "set":
-            for assignment in arguments:
-                variable, _, value = assignment.partition("=")
-                self.variables[variable] = value
-        elif name == "unset":
-            for variable in arguments:
-                self.variables.pop(variable, None)
-        elif name == "load_env":
-            self.variables.update(self.environment)
-        elif name in ("source", "configfile", ".", "extract_entries_source"):
-            return self._include(arguments)
-        elif name in ("[", "test"):
-            return _test(arguments[:-1] if arguments[-1:] == ["]"] else arguments, self._exists)
-        elif name in ("false", "background_image", "loadfont", "keystatus"):
-            return False
-        elif name in self.functions:
-            return self._call(name)
-        elif "=" in name and not arguments:
-            variable, _, value = name.partition("=")
-            self.variables[variable] = value
-        return True
-
-    def _call(self, name: str) -> bool:
-        self.depth += 1
-        if self.depth > _MAX_INCLUDES:
-            raise FormatError(f"function {name} calls itself too often")
-        result = self.execute(self.functions[name])
-        self.depth -= 1
+    def _for(self, node: For) -> bool:
+        result = True
+        for value in self._values(node.words):
+            self.variables[node.name] = value
+            result = self.execute(node.body)
         return result
 
-    def _include(self, arguments: list[str]) -> bool:
-        text = self.read(_without_device(arguments[0])) if arguments else None
+    def _command(self, command: Command) -> bool:
+        words = self._values(command.words)
+        if words[:1] == ["!"]:
+            return not self._builtin(words[1], words[2:], command) if len(words) > 1 else False
+        return self._builtin(words[0], words[1:], command) if words else True
+
+    def _builtin(self, name: str, arguments: list[str], command: Command) -> bool:
+        if name in ("menuentry", "submenu"):
+            return self._menuentry(arguments, command, is_submenu=name == "submenu")
+        if name in LINUX and arguments:
+            self.loaded.linux = self.full(arguments[0])
+            self.loaded.arguments = tuple(arguments[1:])
+        elif name in INITRD:
+            files = [item for item in arguments if not item.startswith("newc:")]
+            self.loaded.initrds = tuple(self.full(item) for item in files)
+        elif name in _HYPERVISOR and arguments:
+            self.loaded.hypervisor = self.full(arguments[0])
+        elif name in _FALSE:
+            return False
+        elif name in COMMANDS:
+            return COMMANDS[name](self, arguments)
+        elif name in self.shared.functions:
+            return self._call(name, arguments)
+        elif "=" in name:
+            self.assign(name)
+        return True
+
+    def assign(self, assignment: str) -> None:
+        """Carry out `name=value`."""
+        variable, _, value = assignment.partition("=")
+        self.variables[variable] = value
+
+    def _call(self, name: str, arguments: list[str]) -> bool:
+        if self.depth >= _MAX_DEPTH:
+            raise FormatError(f"function {name} calls itself too often")
+        outer, self.arguments = self.arguments, arguments
+        self.depth += 1
+        result = self.execute(self.shared.functions[name])
+        self.depth -= 1
+        self.arguments, self.returned = outer, False
+        return result
+
+    # --- files ------------------------------------------------------------------------------------
+
+    def full(self, name: str) -> str:
+        """Give a file's name with its device."""
+        if name.startswith("("):
+            return name
+        return f"({self.variables.get('root', '')}){name}"
+
+    def source(self, name: str) -> bool:
+        """Carry out another script here."""
+        text = self.files.read(name)
         if text is None:
             return False
-        self.includes += 1
-        if self.includes > _MAX_INCLUDES:
+        self.shared.included += 1
+        if self.shared.included > _MAX_INCLUDES or self.depth >= _MAX_DEPTH:
             raise FormatError("includes too many files")
-        return self.execute(parse(text))
+        try:
+            nodes = parse(text)
+        except FormatError:
+            if self.depth == 0:
+                raise
+            return False  # GRUB says what is wrong, and goes on behind it
+        self.shared.scripts.append(name)
+        self.depth += 1
+        result = self.execute(nodes)
+        self.depth -= 1
+        self.returned = False
+        return result
 
-    def _exists(self, path: str) -> bool:
-        return self.read(_without_device(path)) is not None
+    def configure(self, name: str) -> bool:
+        """Show the menu of another script, if it has one: what follows here is not reached."""
+        if self.is_body:
+            self.loaded.config = name
+            return True
+        variables = {**self.variables, **_of_config(name), "default": ""}
+        inner = Run(self.files, variables, self.shared, depth=self.depth + 1)
+        found = inner.source(name)
+        if inner.pending:
+            raise _MenuShown(inner, name)
+        return found
 
-    def _menuentry(self, arguments: list[str], command: Command, *, is_submenu: bool) -> None:
-        title, identifier = "", ""
+    def entries(self, directory: str) -> list[MenuEntry]:
+        """Give what the entry files of the Boot Loader Specification in `directory` make."""
+        found = []
+        for name in (self.files.names(directory) or ())[:_MAX_ENTRIES]:
+            if name.endswith(".conf") and not name.startswith(".") and name != ".conf":
+                text = self.files.read(f"{directory}/{name}")
+                entry = bls.parse(text) if text is not None else None
+                if entry is not None and entry.get("linux"):
+                    found.append((name.removesuffix(".conf"), entry))
+        found.sort(key=lambda item: bls.GrubOrder(item[0]), reverse=True)
+        return [self._bls_entry(f"{directory}/{name}.conf", name, entry) for name, entry in found]
+
+    def _bls_entry(self, source: str, name: str, entry: bls.Entry) -> MenuEntry:
+        kernel = entry.get("linux") or ""
+        options = entry.get("options")
+        if options is None:
+            options = self.variables.get("default_kernelopts", "")
+        beside = _directory(next(iter(entry.all("initrd")), kernel))
+        early = [f"{beside}/{item}" for item in self.variables.get("early_initrd", "").split()]
+        initrds = [item for value in entry.all("initrd") for item in self.expanded(value).split()]
+        return MenuEntry(
+            entry.get("title") or kernel,
+            name,
+            self.full(kernel),
+            tuple(kernel_args.split(self.expanded(options))),
+            tuple(self.full(item) for item in [*early, *initrds]),
+            source=source,
+            needs_password=bool(self.variables.get("superusers"))
+            and "--unrestricted" not in entry.all("grub_arg"),
+        )
+
+    def expanded(self, value: str) -> str:
+        """Give a value with the variables in it, as blscfg puts them in."""
+        return bls.VARIABLE.sub(lambda m: f"{self.variables.get(m[1], '')} ", value)
+
+    def _menuentry(self, arguments: list[str], command: Command, *, is_submenu: bool) -> bool:
+        title, identifier, restricted = None, "", bool(self.variables.get("superusers"))
         waiting = iter(arguments)
         for argument in waiting:
-            if argument in _OPTIONS_WITH_VALUE:
-                value = next(waiting, "")
-                identifier = value if argument == "--id" else identifier
-            elif argument.startswith("--"):
-                continue
-            elif not title:
+            option, equals, value = argument.partition("=")
+            if option in _OPTIONS_WITH_VALUE:
+                value = value if equals else next(waiting, "")
+                identifier = value if option == "--id" else identifier
+            elif argument == "--unrestricted":
+                restricted = False
+            elif title is None and not argument.startswith("--"):
                 title = argument
-        self.pending.append(_Pending(title, identifier or title, command.block, is_submenu))
+        if title is None:
+            return False
+        self.pending.append(
+            _Pending(title, identifier or title, command.block, is_submenu, restricted)
+        )
+        return True
+
+    # --- words ------------------------------------------------------------------------------------
 
     def _expand(self, word: Word) -> list[str]:
         """Give the values of a word: none for an empty variable, several for one that is split."""
         pieces = [""]
         was_quoted = False
         for part in word.parts:
-            value = self.variables.get(part.text, "") if part.is_variable else part.text
+            value = self._value(part.text) if part.is_variable else part.text
+            self.shared.spend(len(value))
             was_quoted = was_quoted or part.is_quoted or not part.is_variable
             if part.is_variable and not part.is_quoted:
                 first, *rest = value.split() or [""]
@@ -296,73 +374,12 @@ class _Run:
                 pieces[-1] += value
         return pieces if was_quoted or any(pieces) else []
 
-
-def _without_device(path: str) -> str:
-    return path.rpartition(")")[2] if path.startswith("(") else path
-
-
-def _test(  # noqa: PLR0911 - a table of operators
-    words: Sequence[str], exists: Callable[[str], bool]
-) -> bool:
-    """Evaluate the arguments of `[ … ]` (GNU GRUB manual, "test")."""
-    for operator, combine in (("-o", any), ("-a", all)):
-        if operator in words[1:-1]:
-            at = len(words) - 2 - list(reversed(words[1:-1])).index(operator)
-            return combine((_test(words[:at], exists), _test(words[at + 1 :], exists)))
-    match list(words):
-        case []:
-            return False
-        case ["!", *rest]:
-            return not _test(rest, exists)
-        case ["-n", value] | [value]:
-            return bool(value)
-        case ["-z", value]:
-            return not value
-        case ["-e" | "-f" | "-s" | "-d", path]:
-            return exists(path)
-        case [left, "=" | "==", right]:
-            return left == right
-        case [left, "!=", right]:
-            return left != right
-        case _:
-            return False
-
-
-def edit_arguments(text: str, edit: Callable[[Sequence[str]], Sequence[str]]) -> str:
-    """Give `text` with the kernel arguments of every linux command passed through `edit`.
-
-    `edit` sees each argument's value, or the raw text of one that holds a variable. Arguments that
-    it keeps stand as they stood; a line whose arguments stay is not touched.
-    """
-    for command in reversed(list(commands(parse(text)))):
-        if command.name not in _LINUX or len(command.words) < 2:
-            continue
-        words = command.words[2:]
-        old = [word.raw if word.literal is None else word.literal for word in words]
-        new = list(edit(old))
-        if new == old:
-            continue
-        raws = {value: word.raw for value, word in zip(old, words, strict=True)}
-        written = "".join(f" {raws.get(value) or _quote(value)}" for value in new)
-        start, end = command.words[1].end, command.words[-1].end
-        text = text[:start] + written + text[end:]
-    return text
-
-
-def limit_timeout(text: str, limit: int) -> str:
-    """Give `text` with every `set timeout=` above `limit` seconds, or without end, set to it."""
-    for command in reversed(list(commands(parse(text)))):
-        if command.name != "set" or len(command.words) != 2:
-            continue
-        word = command.words[1]
-        name, _, value = (word.literal or "").partition("=")
-        is_number = name == "timeout" and re.fullmatch(r"-?\d+", value)
-        if is_number and not 0 <= int(value) <= limit:
-            text = f"{text[: word.start]}timeout={limit}{text[word.end :]}"
-    return text
-
-
-def _quote(value: str) -> str:
-    if _PLAIN_WORD.fullmatch(value):
-        return value
-    return "'" + value.replace("'", "'\\''") + "'"
+    def _value(self, name: str) -> str:
+        if name.isdecimal():
+            number = int(name) if len(name) < 4 else 0
+            return self.arguments[number - 1] if 0 < number <= len(self.arguments) else ""
+        if name in ("*", "@"):
+            return " ".join(self.arguments)
+        if name == "#":
+            return str(len(self.arguments))
+        return self.variables.get(name, "")

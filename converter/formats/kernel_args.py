@@ -27,7 +27,7 @@ _FOR_INIT: Final = "--"
 class Edit:
     """What becomes of the words of a line: others by index, None for one that goes; and new ones.
 
-    The new words come last, but before what is for init.
+    The new words come last, but before what is for init; the `--` before that does not change.
     """
 
     changed: Mapping[int, str | None] = field(default_factory=dict)

@@ -19,6 +19,8 @@ from converter.formats.kernel_args import Edit, Span, applied, spliced
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from converter.formats.kernel_args import Editor
+
 MAX_DEPTH: Final = 16
 # Of lines with a quote that is not closed, after which reading goes on with the next line.
 _MOST_FAULTS: Final = 64
@@ -117,7 +119,9 @@ class ShellVars:
         found = self.all(name)
         if not found:
             gap = "" if not self.text or self.text.endswith("\n") else "\n"
-            return parse(f"{self.text}{gap}{name}={quote(value)}\n")
+            made = parse(f"{self.text}{gap}{name}={quote(value)}\n")
+            # A backslash at the end of the file would continue it.
+            return made if made.all(name) else parse(f"{self.text}\n\n{name}={quote(value)}\n")
         last = found[-1]
         return parse(f"{self.text[: last.operator]}={quote(value)}{self.text[last.end :]}")
 
@@ -142,6 +146,15 @@ class ShellVars:
                 if same and made.is_dynamic is item.is_dynamic:
                     return new
         return self
+
+    def with_words(self, names: Iterable[str], edit: Editor) -> ShellVars:
+        """Give the file with the words edited of every assignment to one of `names`."""
+        wanted, made = frozenset(names), self
+        for number, item in enumerate(self.assignments):
+            if item.name in wanted:
+                words = [span.word for span in item.words]
+                made = made.edited(made.assignments[number], edit(words))
+        return made
 
     def _spliced(self, item: Assignment, edit: Edit) -> str:
         new = [word for word in (*edit.changed.values(), *edit.added) if word is not None]

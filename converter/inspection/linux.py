@@ -31,7 +31,14 @@ def inspect_linux(
 ) -> tuple[LinuxFacts, tuple[Finding, ...]]:
     """Read what the mounted `guest` is, and what about it cannot be read."""
     release = identify(guest)
-    bootloader, boot_findings = inspect_bootloader(guest, storage, mounts)
+    architecture = _architecture(guest)
+    bootloader, boot_findings = inspect_bootloader(
+        guest,
+        storage,
+        mounts,
+        distribution=release.distribution,
+        architecture=architecture or "x86_64",
+    )
     kernels = inspect_kernels(guest)
     default = kernel_of(guest, bootloader.default if bootloader else None, kernels)
     initramfs, initramfs_findings = inspect_initramfs(guest, bootloader, default)
@@ -42,7 +49,7 @@ def inspect_linux(
         pretty_name=release.pretty_name,
         point_release=release.point_release,
         hostname=hostname(guest),
-        architecture=_architecture(guest),
+        architecture=architecture,
         package_manager=_first(guest, data["package_managers"]),
         init_system=_first(guest, data["init_systems"]),
         selinux=_selinux(guest),

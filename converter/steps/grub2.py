@@ -1,133 +1,132 @@
-"""GRUB 2: the devices, consoles and timeout of every entry, now and after update-grub (LNX-4, 5).
+"""GRUB 2: the devices, consoles and time of every entry, in its scripts and its environment.
 
 grub.cfg is edited rather than made anew: making it would run the guest's code, and in another
-machine than the guest's. /etc/default/grub is edited to match, so that the guest's next
-update-grub gives the same.
+machine than the guest's. What it is made from is edited to match (`steps.grub_defaults`), and so
+are entries of the Boot Loader Specification (`steps.boot_entries`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from converter.formats import grubscript, kernel_args, shellvars
-from converter.guest import paths
-from converter.steps.devices import is_unstable, stable_name
+from converter.errors import GuestError
+from converter.formats import FormatError, grubenv, kernel_args
+from converter.formats.grub_edit import Script
+from converter.guest.protocol import Code
+from converter.inspection.grub2 import KIND
+from converter.model import Finding, Severity
+from converter.steps import boot_arguments
+from converter.steps.boot_arguments import KERNEL_OPTIONS, TIMEOUT_LIMIT, Arguments
 from converter.steps.step import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from converter.model import Facts
     from converter.steps.step import Context
 
-DEFAULTS: Final = "/etc/default/grub"
-CONSOLES: Final = ("tty0", "ttyS0,115200n8")
-TIMEOUT_LIMIT: Final = 5
-_DEVICE_KEYS: Final = ("root", "resume")
-
-_DEVICES_REASON: Final = "disks have other names on EC2: the kernel finds its root by UUID"
-_CONSOLE_REASON: Final = "EC2 shows the serial console (get-console-output, serial console)"
-_TIMEOUT_REASON: Final = f"nobody is at the keyboard: at most {TIMEOUT_LIMIT} s in the menu"
+_ONCE_REASON: Final = (
+    "an entry was chosen for the next boot of the old machine only; the lasting default is prepared"
+)
 
 
 def run(context: Context) -> None:
-    """Plan the edits of grub.cfg and of the file it is made from."""
+    """Plan the edits of the scripts that make the menu, and of GRUB's environment."""
     bootloader = context.facts.os.bootloader
     if bootloader is None:
         return
-    config = bootloader.config
-    _edit_config(context, config)
-    if paths.is_file(context.guest, DEFAULTS):
-        _edit_defaults(context)
+    arguments = Arguments(context)
+    scripts = [path for path in bootloader.scripts if _is_readable(context, path)]
+    variables = _variables(context, scripts)
+    for path in scripts:
+        arguments.edit(
+            path,
+            devices=lambda text: Script(
+                Script(text).with_arguments(arguments.devices)
+            ).with_variables(variables, arguments.devices),
+            consoles=with_consoles,
+            timeout=lambda text: Script(text).with_timeout(TIMEOUT_LIMIT),
+        )
+    if not any(Script(_text(context, path)).assigns("timeout") for path in scripts):
+        arguments.edit(bootloader.config, timeout=_with_own_timeout)
+    for path in bootloader.environments:
+        _edit_environment(context, path, variables)
 
 
-def _edit_config(context: Context, config: str) -> None:
-    def write(text: str, code: str, reason: str) -> None:
-        context.guest.write(config, paths.encode(text), code=code, reason=reason)
-
-    def text() -> str:
-        return paths.text(context.guest, config) or ""
-
-    write(
-        grubscript.edit_arguments(text(), lambda words: with_stable_devices(context, words)),
-        "grub-device-name",
-        _DEVICES_REASON,
-    )
-    write(grubscript.edit_arguments(text(), with_consoles), "grub-console", _CONSOLE_REASON)
-    write(grubscript.limit_timeout(text(), TIMEOUT_LIMIT), "grub-timeout", _TIMEOUT_REASON)
+def with_consoles(text: str) -> str:
+    """Give a script with the consoles in every entry, and in Fedora's variables for entries."""
+    script = Script(Script(text).with_arguments(boot_arguments.consoles))
+    return script.with_variables(KERNEL_OPTIONS, boot_arguments.consoles)
 
 
-def _edit_defaults(context: Context) -> None:
-    def edit(code: str, reason: str, **values: str | None) -> None:
-        variables = shellvars.parse(paths.text(context.guest, DEFAULTS) or "")
-        for name, value in values.items():
-            if value is not None and value != variables.get(name):
-                variables = variables.with_value(name, value)
-        context.guest.write(DEFAULTS, paths.encode(str(variables)), code=code, reason=reason)
-
-    variables = shellvars.parse(paths.text(context.guest, DEFAULTS) or "")
-    arguments = variables.get("GRUB_CMDLINE_LINUX") or ""
-    default_only = variables.get("GRUB_CMDLINE_LINUX_DEFAULT")
-    uses_names = (variables.get("GRUB_DISABLE_LINUX_UUID") or "").lower() == "true"
-    edit(
-        "grub-device-name",
-        _DEVICES_REASON,
-        GRUB_DISABLE_LINUX_UUID="false" if uses_names else None,
-        GRUB_CMDLINE_LINUX=_stable_line(context, arguments),
-        GRUB_CMDLINE_LINUX_DEFAULT=default_only and _stable_line(context, default_only),
-    )
-    stable = _stable_line(context, arguments)
-    both = kernel_args.split(f"{stable} {default_only or ''}")
-    missing = [word for word in with_consoles(both) if word not in both]
-    line = kernel_args.join([*kernel_args.split(stable), *missing])
-    edit("grub-console", _CONSOLE_REASON, GRUB_CMDLINE_LINUX=line if missing else None)
-    timeout = variables.get("GRUB_TIMEOUT")
-    too_long = timeout is not None and _is_too_long(timeout)
-    edit("grub-timeout", _TIMEOUT_REASON, GRUB_TIMEOUT=str(TIMEOUT_LIMIT) if too_long else None)
+def _with_own_timeout(text: str) -> str:
+    gap = "" if not text or text.endswith("\n") else "\n"
+    return f"{text}{gap}set timeout={TIMEOUT_LIMIT}\n"
 
 
-def _is_too_long(timeout: str) -> bool:
+def _text(context: Context, path: str) -> str:
+    return context.guest.read(path).decode("utf-8", "surrogateescape")
+
+
+def _is_readable(context: Context, path: str) -> bool:
+    """Tell whether a script can be edited; inspection has said it if the main one cannot."""
     try:
-        seconds = float(timeout)
-    except ValueError:
+        Script(_text(context, path)).assigns("timeout")
+    except FormatError:
         return False
-    return seconds < 0 or seconds > TIMEOUT_LIMIT
+    except GuestError as error:
+        if error.code == Code.FAILED:
+            raise
+        return False
+    return True
 
 
-def _stable_line(context: Context, line: str) -> str:
-    words = kernel_args.split(line)
-    stable = list(with_stable_devices(context, words))
-    return line if stable == list(words) else kernel_args.join(stable)
+def _variables(context: Context, scripts: Iterable[str]) -> frozenset[str]:
+    """Give the variables that kernel arguments are made of."""
+    found = (Script(_text(context, path)).argument_variables() for path in scripts)
+    return KERNEL_OPTIONS.union(*found)
 
 
-def with_stable_devices(context: Context, words: Sequence[str]) -> list[str]:
-    """Give kernel arguments with root= and resume= by UUID; a resume= that leads nowhere goes."""
-    result = []
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals or key not in _DEVICE_KEYS or not is_unstable(value):
-            result.append(word)
-            continue
-        name = stable_name(context.storage, value)
-        if name is not None:
-            result.append(f"{key}={name}")
-        elif key == "root":
-            result.append(f"root={_root_name(context)}")
-    return result
+def _edit_environment(context: Context, path: str, variables: frozenset[str]) -> None:
+    arguments = Arguments(context)
+
+    def rewrite(text: str, edit: kernel_args.Editor, names: frozenset[str]) -> str:
+        values = grubenv.parse(text.encode("utf-8", "surrogateescape"))
+        changes = {name: kernel_args.edited(values[name], edit) for name in names & values.keys()}
+        return _with_values(text, {k: v for k, v in changes.items() if v != values[k]})
+
+    try:
+        once = grubenv.one_time(grubenv.parse(context.guest.read(path)))
+    except FormatError:
+        return  # GRUB ignores it; inspection has said so
+    if once:
+        context.guest.note(_chosen_once(path))
+    arguments.rewrite(path, lambda text: _with_values(text, once), "one-time-entry", _ONCE_REASON)
+    arguments.edit(
+        path,
+        devices=lambda text: rewrite(text, arguments.devices, variables),
+        consoles=lambda text: rewrite(text, boot_arguments.consoles, KERNEL_OPTIONS),
+    )
 
 
-def _root_name(context: Context) -> str:
-    root = next(mount for mount in context.facts.mounts if mount.path == "/")
-    return f"UUID={root.uuid}"
+def _with_values(text: str, changes: dict[str, str] | dict[str, str | None]) -> str:
+    if not changes:
+        return text
+    data = text.encode("utf-8", "surrogateescape")
+    return grubenv.with_values(data, changes).decode("utf-8", "surrogateescape")
 
 
-def with_consoles(words: Sequence[str]) -> list[str]:
-    """Give kernel arguments with the screen and the serial line as consoles, that one last."""
-    return kernel_args.applied(words, kernel_args.consoles(words, CONSOLES))
+def _chosen_once(path: str) -> Finding:
+    return Finding(
+        Severity.INFO,
+        "grub-one-time-entry",
+        f"{path}: an entry was chosen for one boot only (grub-reboot); that choice was dropped",
+        "choose it again in the converted machine if it is needed",
+    )
 
 
 def _applies(facts: Facts) -> bool:
-    return facts.os.bootloader is not None and facts.os.bootloader.kind == "grub2"
+    return facts.os.bootloader is not None and facts.os.bootloader.kind == KIND
 
 
 STEP: Final = Step("grub2", "boot by UUID, with a serial console", _applies, run)

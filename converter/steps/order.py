@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING, Final
 from converter.guest.recording import RecordingGuest
 from converter.steps import (
     access,
+    boot_entries,
     cloud_init,
     crypttab,
     drivers,
     fstab,
     generalize,
     grub2,
+    grub_defaults,
+    grub_legacy,
     guest_tools,
     network,
     partition_table,
     resume,
     selinux,
+    systemd_boot,
     uefi,
     volumes,
 )
@@ -38,6 +42,11 @@ ORDER: Final = (
     # Reads initramfs-tools' configuration for what goes into the image: after `resume` wrote it.
     drivers.STEP,
     grub2.STEP,
+    # Asks the scripts what the generator of them knows.
+    grub_defaults.STEP,
+    grub_legacy.STEP,
+    systemd_boot.STEP,
+    boot_entries.STEP,
     uefi.STEP,
     network.STEP,
     guest_tools.STEP,

@@ -85,9 +85,9 @@ def test_an_edit_of_the_text_is_the_edit_of_the_words(
     words: list[str], data: st.DataObject
 ) -> None:
     new = st.none() | st.sampled_from(["a", "b=c"])
-    changed = data.draw(
-        st.dictionaries(st.integers(0, max(len(words) - 1, 0)), new) if words else st.just({})
-    )
+    places = [number for number, word in enumerate(words) if word != "--"]
+    drawn = st.dictionaries(st.sampled_from(places), new) if places else st.just({})
+    changed: dict[int, str | None] = data.draw(drawn)
     edit = Edit(changed, tuple(data.draw(st.lists(st.just("n=1"), max_size=2))))
     gaps = data.draw(
         st.lists(st.sampled_from([" ", "\t", "  "]), min_size=len(words), max_size=len(words))

@@ -113,6 +113,7 @@ def test_a_quoted_dollar_is_a_character(value: str) -> None:
         ("", "A=5\n"),
         ("#A=1\n", "#A=1\nA=5\n"),
         ("A+=1\n", "A=5\n"),
+        ("x\\", "x\\\n\nA=5\n"),
     ],
 )
 def test_a_value_is_replaced_where_it_counts(text: str, expected: str) -> None:
