@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from converter.formats import crypttab, fstab, kernel_args, lvmconf, mdadm, nash, shellvars
 from converter.guest import paths
+from converter.inspection import names as disk_names
 from converter.steps import resume
 from converter.steps.devices import is_unstable, stable_name
 
@@ -62,9 +63,17 @@ def _path(context: Context, spec: str) -> str:
     return f"{_PATHS[tag]}{value}" if equals and tag in _PATHS else name
 
 
+def _is_disk(spec: str) -> bool:
+    """Tell whether `spec` names a disk or partition, by a name that nothing has on EC2.
+
+    An array's name may be right, although nothing is known about it.
+    """
+    return disk_names.parse(spec) is not None
+
+
 def _is_gone(context: Context, name: str) -> bool:
     """Tell whether `name`, of those that a disk has by itself, leads to none of the disks."""
-    of_a_disk = is_unstable(name) or "=" in name or name.startswith("/dev/disk/by-")
+    of_a_disk = _is_disk(name) or "=" in name or name.startswith("/dev/disk/by-")
     return of_a_disk and context.storage.resolve(name) is None
 
 
@@ -90,7 +99,7 @@ def _argument_line(context: Context, line: str) -> str:
 def _fstab(context: Context, text: str) -> str:
     def edit(entry: fstab.Entry) -> fstab.Line:
         name = _name(context, entry.spec)
-        if is_unstable(name):
+        if _is_disk(name):
             return entry.commented_out("the device is on none of the given disks")
         return entry if name == entry.spec else entry.with_spec(name)
 
@@ -142,7 +151,7 @@ def _nash(context: Context, text: str) -> str:
 def _wait(context: Context, text: str) -> str:
     """Edit a hook that is true once a device is there: of one that will not come, always."""
     devices = _QUOTED_DEVICE.findall(text)
-    if any(is_unstable(_path(context, device)) for device in devices):
+    if any(_is_disk(_path(context, device)) for device in devices):
         return "true\n"
     return _QUOTED_DEVICE.sub(lambda m: f'"{_path(context, m[1])}"', text)
 
@@ -154,7 +163,7 @@ def _masks(image: Image) -> Iterator[str]:
     """
     for path in sorted(image.files):
         match = _WANTED_DEVICE.fullmatch(path)
-        if match and is_unstable(_unescaped(match[1])):
+        if match and _is_disk(_unescaped(match[1])):
             unit = f"etc/systemd/system/{match[1]}.device"
             if unit not in image.files:
                 yield unit
