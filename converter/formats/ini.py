@@ -1,23 +1,23 @@
-"""systemd's unit files: sections of assignments (systemd.syntax(7)), as .network and .link are.
+"""Files of sections with assignments: systemd's units (systemd.syntax(7)), NetworkManager's files.
 
 A section or key may stand several times; an empty assignment empties the list so far. A backslash
-at the end of a line continues it.
+at the end of a line continues it, past comments, which do not continue themselves.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-_CONTINUED: Final = re.compile(r"\\\n(?:[ \t]*[#;][^\n]*\n)*")
-_SECTION: Final = re.compile(r"\s*\[([^\]]*)\]\s*")
-_ASSIGNMENT: Final = re.compile(r"\s*([^=\s][^=]*?)\s*=\s*(.*?)\s*")
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_BLANKS: Final = " \t\r"
 
 
 @dataclass(frozen=True, slots=True)
 class Ini:
-    """The text of a unit file and what it assigns: (section, key, value) in order."""
+    """The text of such a file and what it assigns: (section, key, value) in order."""
 
     text: str
     assignments: tuple[tuple[str, str, str], ...]
@@ -41,16 +41,44 @@ class Ini:
                 found.clear()
         return tuple(found)
 
+    def get(self, section: str, key: str) -> str:
+        """Give the last value of `key` in sections `section`; "" when there is none."""
+        return next((item[2] for item in reversed(self.sections(section)) if item[1] == key), "")
+
+    def words(self, section: str, key: str) -> tuple[str, ...]:
+        """Give the words of every value of `key` in sections `section`."""
+        return tuple(word for value in self.get_all(section, key) for word in value.split())
+
+    def with_drop_in(self, other: Ini) -> Ini:
+        """Give what counts when the drop-in `other` is read after this file."""
+        return Ini(self.text, self.assignments + other.assignments)
+
 
 def parse(text: str) -> Ini:
-    """Read a unit file; lines that mean nothing are passed over."""
+    """Read a file; lines that mean nothing are passed over."""
     section = ""
     found = []
-    for line in _CONTINUED.sub(" ", text.replace("\r\n", "\n")).split("\n"):
-        if line.lstrip().startswith(("#", ";")):
+    for line in _lines(text):
+        if line.startswith("[") and line.endswith("]"):
+            section = line[1:-1]
             continue
-        if header := _SECTION.fullmatch(line):
-            section = header[1]
-        elif assignment := _ASSIGNMENT.fullmatch(line):
-            found.append((section, assignment[1], assignment[2]))
+        key, equals, value = line.partition("=")
+        if equals and key.strip(_BLANKS):
+            found.append((section, key.strip(_BLANKS), value.strip(_BLANKS)))
     return Ini(text, tuple(found))
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Give the lines that count, stripped, continuations joined by a blank."""
+    waiting: list[str] = []
+    for raw in text.split("\n"):
+        line = raw.strip(_BLANKS)
+        if line.startswith(("#", ";")):
+            continue
+        if (len(line) - len(line.rstrip("\\"))) % 2:
+            waiting.append(line[:-1])
+            continue
+        yield " ".join([*waiting, line]).strip(_BLANKS)
+        waiting.clear()
+    if waiting:
+        yield " ".join(waiting).strip(_BLANKS)

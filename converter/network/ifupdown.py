@@ -2,8 +2,13 @@
 
 Any card gets DHCP by `allow-hotplug /e*`, a pattern over the names that exist, and a `mapping` that
 gives every one of them the same stanza. (`auto /e*=…` would be shorter, but networking.service
-then looks before udev has found the card; and hotplug cannot find a `/e*=…` name again.) ifupdown
-before 0.8 knows no patterns; its guests name their first card eth0, and that is what they get.
+then looks before udev has found the card; and hotplug cannot find a `/e*=…` name again.)
+
+ifupdown before 0.8.20, ifupdown2 and ifupdown-ng know no patterns of names: there the first card
+keeps the kernel's name (`names.keep_kernel_names`), and `eth0` gets DHCP.
+
+Limits: what `pre-up` and the like do besides is not carried over; it is reported. Files are found
+by shell patterns, not by the other expansions of wordexp(3).
 """
 
 from __future__ import annotations
@@ -11,20 +16,39 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from converter.data import load
-from converter.formats import interfaces
+from converter.formats import interfaces, shellvars
 from converter.guest import paths
-from converter.model import Finding, NetworkStack, Severity
+from converter.model import Finding, LinkKind, NetworkLink, NetworkStack, Severity
+from converter.network import names, services
+from converter.network.links import base_of_name, is_card_name, kind_of_name, make_stack, on_cards
+from converter.network.links import merge as merge_links
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from converter.guest.protocol import ReadableGuest
     from converter.guest.recording import RecordingGuest
 
+NAME: Final = "ifupdown"
 CONFIG: Final = "/etc/network/interfaces"
 SCRIPT: Final = "/etc/network/converter-any-interface"
-_PROGRAM: Final = ("/sbin/ifup", "/usr/sbin/ifup")
-_STATIC: Final = frozenset({"static", "ppp", "wvdial", "tunnel", "v4tunnel", "6to4"})
-_PATTERNS_SINCE: Final = (0, 8)
+DEFAULTS: Final = "/etc/default/networking"
+_CODE: Final = "network-dhcp"
+_REASON: Final = (
+    "the addresses and card names of the source network do not exist on EC2:"
+    " DHCP on whatever card there is"
+)
+_HOTPLUG_RULES: Final = (
+    "/lib/udev/rules.d/80-ifupdown.rules",
+    "/usr/lib/udev/rules.d/80-ifupdown.rules",
+)
+_OTHER_IFUPDOWNS: Final = ("/usr/share/ifupdown2", "/etc/network/ifupdown2", "/lib/ifupdown-ng")
+_TUNNELS: Final = frozenset({"ppp", "wvdial", "tunnel", "v4tunnel", "6to4"})
+_DYNAMIC: Final = frozenset({"dhcp", "bootp", "auto"})
+_HOOKS: Final = ("pre-up", "up", "post-up")
+_PATTERNS_SINCE: Final = (0, 8, 20)
+_MOST_FILES: Final = 256
+_FROM_DIRECTORY: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 _SCRIPT_TEXT: Final = """\
 #!/bin/sh
@@ -46,61 +70,175 @@ iface eth0 inet dhcp
 
 
 def find(guest: ReadableGuest) -> NetworkStack | None:
-    """Give what ifupdown configures; None when it is not installed or configures nothing."""
-    if not any(paths.is_file(guest, path) for path in _PROGRAM):
+    """Give what ifupdown configures; None when it is not installed, or not started at boot."""
+    if not services.is_installed(guest, NAME) or _is_switched_off(guest):
         return None
-    stanzas = [stanza for path in _files(guest) for stanza in _parse(guest, path).ifaces]
-    if not stanzas and not paths.is_file(guest, CONFIG):
-        return None
-    cards = [stanza for stanza in stanzas if stanza.method != "loopback"]
-    return NetworkStack(
-        name="ifupdown",
-        files=_files(guest),
-        interfaces=tuple(dict.fromkeys(stanza.name for stanza in cards)),
-        static=any(stanza.method in _STATIC for stanza in cards),
+    files = _files(guest)
+    parsed = [_parse(guest, path) for path in files]
+    hotplug = any(paths.is_file(guest, path) for path in _HOTPLUG_RULES) and any(
+        stanza.keyword == "allow-hotplug" for file in parsed for stanza in file.stanzas
     )
+    if not services.is_started(guest, NAME) and not hotplug:
+        return None
+    return make_stack(NAME, files, _links(parsed))
 
 
 def to_dhcp(guest: RecordingGuest, stack: NetworkStack) -> None:
-    """Plan DHCP on any card: every other stanza goes, comments and the loopback stay."""
-    _require_client(guest)
+    """Plan DHCP on any card: stanzas of cards go; comments, the loopback and VPNs stay."""
+    services.require_client(guest, NAME)
+    _release_defaults(guest)
     block = _ANY_CARD if _knows_patterns(guest) else _FIRST_CARD
     if block is _ANY_CARD:
         reason = "maps whatever card there is to the one DHCP stanza"
-        code = "network-dhcp"
-        guest.write(SCRIPT, _SCRIPT_TEXT.encode(), code=code, reason=reason, mode=0o755)
+        guest.write(SCRIPT, _SCRIPT_TEXT.encode(), code=_CODE, reason=reason, mode=0o755)
+    else:
+        names.keep_kernel_names(guest)
+    _rewrite(guest, stack, block)
+
+
+def let_go(guest: RecordingGuest, stack: NetworkStack) -> None:
+    """Plan that ifupdown configures no card."""
+    _rewrite(guest, stack, "")
+
+
+def _rewrite(guest: RecordingGuest, stack: NetworkStack, block: str) -> None:
+    parsed = {path: interfaces.parse(_without_ours(guest, path)) for path in stack.files}
+    kept = _kept(list(parsed.values()))
+    _note_hooks(guest, parsed, kept)
     for path in stack.files:
-        _rewrite(guest, path, block if path == CONFIG else "")
+        wanted = str(parsed[path].only(kept))
+        _write(guest, path, wanted, block if path == stack.files[0] else "")
+    if not stack.files:
+        _write(guest, CONFIG, "", block)
 
 
-def _rewrite(guest: RecordingGuest, path: str, block: str) -> None:
+def _without_ours(guest: ReadableGuest, path: str) -> str:
     text = paths.text(guest, path) or ""
-    kept = text.replace(block, "") if block else text
-    wanted = str(interfaces.parse(kept).without_cards())
+    return text.replace(_ANY_CARD, "").replace(_FIRST_CARD, "")
+
+
+def _write(guest: RecordingGuest, path: str, wanted: str, block: str) -> None:
     if block:
         wanted = f"{wanted.rstrip()}\n\n{block}" if wanted.strip() else block
-    guest.write(
-        path,
-        wanted.encode("utf-8", "surrogateescape"),
-        code="network-dhcp",
-        reason="the addresses and card names of the source network do not exist on EC2:"
-        " DHCP on whatever card there is",
+    guest.write(path, paths.encode(wanted), code=_CODE, reason=_REASON)
+
+
+def _kept(files: list[interfaces.Interfaces]) -> set[str]:
+    """Give the names whose stanzas stay, and of what they inherit from."""
+    links = _links(files)
+    gone = {link.name for link in on_cards(links)}
+    kept = {link.name for link in links if link.name not in gone} | {"lo"}
+    stanzas = [stanza for file in files for stanza in file.ifaces]
+    kept |= {stanza.name for stanza in stanzas if _is_loopback(stanza)}
+    parents = {stanza.name: stanza.inherits for stanza in stanzas if stanza.inherits}
+    for name in [*kept]:
+        parent = parents.get(name, "")
+        while parent and parent not in kept:
+            kept.add(parent)
+            parent = parents.get(parent, "")
+    return kept
+
+
+def _note_hooks(
+    guest: RecordingGuest, files: dict[str, interfaces.Interfaces], kept: set[str]
+) -> None:
+    """Name the commands that were run with a card, and are not any more."""
+    for path, file in files.items():
+        for stanza in file.ifaces:
+            commands = [" ".join(words) for name, words in stanza.options if name in _HOOKS]
+            if stanza.name not in kept and commands:
+                shown = "; ".join(commands)[:500]
+                guest.note(
+                    Finding(
+                        Severity.WARNING,
+                        "network-hook-dropped",
+                        f"{path}: {stanza.name} ran commands that are not run any more: {shown}",
+                        "where they are still wanted, add them to the stanza of the new card",
+                    )
+                )
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def _links(files: list[interfaces.Interfaces]) -> tuple[NetworkLink, ...]:
+    allowed = {name.partition("=")[0] for file in files for name in file.allowed}
+    members: dict[str, list[str]] = {}
+    stanzas = [stanza for file in files for stanza in file.ifaces if not _is_loopback(stanza)]
+    for stanza in stanzas:
+        for master in stanza.values("bond-master"):
+            members.setdefault(master, []).append(stanza.name)
+    ours = any(file.allowed and "/e*" in file.allowed for file in files)
+    return merge_links(_link(stanza, members, allowed, ours=ours) for stanza in stanzas)
+
+
+def _link(
+    stanza: interfaces.Stanza, members: dict[str, list[str]], allowed: set[str], *, ours: bool
+) -> NetworkLink:
+    kind, lower = _made_of(stanza)
+    static = stanza.values("address") if stanza.method not in _DYNAMIC else ()
+    return NetworkLink(
+        name=stanza.name,
+        kind=kind,
+        addresses=static[:1],
+        dhcp=stanza.method == "dhcp",
+        mac=next((word for word in stanza.values("hwaddress") if ":" in word), ""),
+        lower=(*lower, *members.get(stanza.name, ())),
+        gateway=bool(stanza.values("gateway")),
+        automatic=stanza.name in allowed or (ours and stanza.name == "primary"),
     )
 
 
+def _made_of(stanza: interfaces.Stanza) -> tuple[LinkKind, tuple[str, ...]]:
+    """Tell what a stanza's link is, and what it is made of, by its options and its name."""
+    options = {name for name, _ in stanza.options}
+    none = {"none"}
+    if "bridge-ports" in options:
+        ports = stanza.values("bridge-ports")
+        return LinkKind.BRIDGE, () if set(ports) <= none else ports
+    if options & {"bond-slaves", "slaves", "bond-mode", "bond-miimon"}:
+        slaves = stanza.values("bond-slaves", "slaves")
+        return LinkKind.BOND, tuple(name for name in slaves if name not in none)
+    base = stanza.values("vlan-raw-device")[:1] or tuple(filter(None, [base_of_name(stanza.name)]))
+    if base:
+        return LinkKind.VLAN, base
+    if stanza.method in _TUNNELS:
+        return LinkKind.TUNNEL, ()
+    if any(name.startswith(("wpa-", "wireless-")) for name in options):
+        return LinkKind.WIRELESS, ()
+    return kind_of_name(stanza.name), ()
+
+
+def _is_loopback(stanza: interfaces.Stanza) -> bool:
+    return stanza.method == "loopback" or re.fullmatch(r"lo(:.*)?", stanza.name) is not None
+
+
 def _files(guest: ReadableGuest) -> tuple[str, ...]:
-    """Give the main file and what it sources, nested ones too, each once."""
-    found: list[str] = []
+    """Give the main file and what it sources, nested ones too, each once, by their real names."""
+    found: dict[str, None] = {}
     waiting = [CONFIG]
-    while waiting and len(found) < 256:
+    while waiting and len(found) < _MOST_FILES:
         path = waiting.pop(0)
-        if path in found or not paths.is_file(guest, path):
+        if not paths.is_file(guest, path):
             continue
-        found.append(path)
-        for pattern in _parse(guest, path).sources:
-            absolute = pattern if pattern.startswith("/") else f"/etc/network/{pattern}"
-            waiting += paths.glob(guest, absolute)
+        real = paths.resolve(guest, path)
+        if real not in found:
+            found[real] = None
+            waiting += _sourced(guest, path)
     return tuple(found)
+
+
+def _sourced(guest: ReadableGuest, path: str) -> Iterator[str]:
+    directory = path.rpartition("/")[0]
+    for source in _parse(guest, path).sources:
+        pattern = source.pattern
+        absolute = pattern if pattern.startswith("/") else f"{directory}/{pattern}"
+        for place in paths.glob(guest, absolute):
+            if not source.directory:
+                yield place
+                continue
+            names_there = paths.names(guest, place)
+            yield from (f"{place}/{n}" for n in names_there if _FROM_DIRECTORY.fullmatch(n))
 
 
 def _parse(guest: ReadableGuest, path: str) -> interfaces.Interfaces:
@@ -108,19 +246,34 @@ def _parse(guest: ReadableGuest, path: str) -> interfaces.Interfaces:
 
 
 def _knows_patterns(guest: ReadableGuest) -> bool:
+    if any(paths.kind(guest, path) is not None for path in _OTHER_IFUPDOWNS):
+        return False
     status = paths.text(guest, "/var/lib/dpkg/status", limit=64 << 20) or ""
-    found = re.search(r"^Package: ifupdown\n(?:.+\n)*?Version: (\d+)\.(\d+)", status, re.MULTILINE)
-    return found is not None and (int(found[1]), int(found[2])) >= _PATTERNS_SINCE
+    entry = re.search(r"^Package: ifupdown\n(?:.+\n)*?Version: ([\d.]+)", status, re.MULTILINE)
+    if entry is None:
+        return False
+    return tuple(int(part) for part in re.findall(r"\d{1,6}", entry[1])[:3]) >= _PATTERNS_SINCE
 
 
-def _require_client(guest: RecordingGuest) -> None:
-    clients = load("linux")["dhcp_clients"]["paths"]
-    if not any(paths.kind(guest, path) is not None for path in clients):
-        guest.note(
-            Finding(
-                Severity.ERROR,
-                "dhcp-client-missing",
-                "ifupdown configures the network, but the guest has no DHCP client",
-                "install isc-dhcp-client (or dhcpcd-base) in the machine and export it again",
-            )
-        )
+# --- /etc/default/networking ----------------------------------------------------------------------
+
+
+def _is_switched_off(guest: ReadableGuest) -> bool:
+    text = paths.text(guest, DEFAULTS)
+    return text is not None and shellvars.parse(text).get("CONFIGURE_INTERFACES") == "no"
+
+
+def _release_defaults(guest: RecordingGuest) -> None:
+    """Plan that no card is left out or waited for that ifupdown was told of by its name."""
+    text = paths.text(guest, DEFAULTS)
+    if text is None:
+        return
+    wanted = shellvars.parse(text)
+    if is_card_name((wanted.get("EXCLUDE_INTERFACES") or "").split()):
+        wanted = wanted.with_value("EXCLUDE_INTERFACES", "")
+    if wanted.get("WAIT_ONLINE_IFACE"):
+        wanted = wanted.with_value("WAIT_ONLINE_IFACE", "")
+    if wanted.get("WAIT_ONLINE_ADDRESS") and wanted.get("WAIT_ONLINE_METHOD") != "ifup":
+        wanted = wanted.with_value("WAIT_ONLINE_METHOD", "ifup")
+    reason = "cards and addresses of the source network would be waited for"
+    guest.write(DEFAULTS, paths.encode(str(wanted)), code="network-wait", reason=reason)

@@ -1,0 +1,61 @@
+"""systemd.syntax(7): assignments in sections."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from converter.formats import ini
+
+
+@settings(max_examples=100)
+@given(st.text(max_size=80))
+def test_any_text_is_read_and_survives(text: str) -> None:
+    assert str(ini.parse(text)) == text
+
+
+def test_sections_and_keys_may_stand_several_times() -> None:
+    unit = ini.parse("[Match]\nName=a b\n[Address]\nAddress=1\n[Address]\nAddress = 2 \nName=x\n")
+    assert unit.get_all("Address", "Address") == ("1", "2")
+    assert unit.words("Match", "Name") == ("a", "b")
+    assert unit.get("Address", "Address") == "2"
+    assert unit.get("Nothing", "Address") == ""
+
+
+def test_an_empty_assignment_empties_the_list() -> None:
+    unit = ini.parse("[Network]\nDNS=1\nDNS=\nDNS=2\n")
+    assert unit.get_all("Network", "DNS") == ("2",)
+
+
+def test_a_line_goes_on_past_comments() -> None:
+    unit = ini.parse("[Match]\nName=a \\\n# between\n; and this\n  b\nMACAddress=c\n")
+    assert unit.words("Match", "Name") == ("a", "b")
+    assert unit.get("Match", "MACAddress") == "c"
+
+
+def test_a_comment_does_not_go_on() -> None:
+    unit = ini.parse("[Match]\n# old: \\\nName=eth0\n; \\\n")
+    assert unit.get("Match", "Name") == "eth0"
+
+
+def test_an_escaped_backslash_does_not_continue() -> None:
+    unit = ini.parse("[A]\nB=x\\\\\nC=y\n")
+    assert unit.get("A", "C") == "y"
+
+
+def test_windows_line_ends_and_indentation() -> None:
+    unit = ini.parse("[Match]\r\n  Name = eth0\t\r\n")
+    assert unit.assignments == (("Match", "Name", "eth0"),)
+
+
+def test_a_drop_in_comes_after_and_can_empty() -> None:
+    unit = ini.parse("[Network]\nAddress=1\nDHCP=no\n")
+    drop_in = ini.parse("[Network]\nAddress=\nDHCP=yes\n")
+    whole = unit.with_drop_in(drop_in)
+    assert whole.get_all("Network", "Address") == ()
+    assert whole.get("Network", "DHCP") == "yes"
+
+
+def test_a_hostile_file_is_read_in_time_that_follows_its_size() -> None:
+    for text in ("a" + " " * 1_000_000, "\\\n" * 300_000, "[" * 500_000, "=" * 500_000):
+        assert ini.parse(text).assignments == ()
