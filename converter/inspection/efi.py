@@ -213,7 +213,7 @@ class EfiView:
     def stub(self) -> str | None:
         """Give a configuration for the ESP that leads to the guest's own grub.cfg.
 
-        None where there is none, or it is on a filesystem on which GRUB would name it otherwise.
+        None where there is none, or no UUID tells where it is.
         """
         for config in _GRUB_CONFIGS:
             if not paths.is_file(self.guest, config):
@@ -223,9 +223,12 @@ class EfiView:
                 (m for m in self.mounts if f"{real}/".startswith(f"{m.path.rstrip('/')}/")),
                 key=lambda mount: len(mount.path),
             )
-            if not holder.uuid or holder.type in ("btrfs", "vfat"):
+            if not holder.uuid or holder.type == "vfat":
                 continue
             inside = real.removeprefix(holder.path.rstrip("/")).rpartition("/")[0]
+            if holder.subvolume:
+                # GRUB counts from the top level of Btrfs, whatever is mounted by default.
+                inside = f"/{holder.subvolume}{inside}"
             return (
                 f"search.fs_uuid {holder.uuid} root\n"
                 f"set prefix=($root)'{inside}'\n"

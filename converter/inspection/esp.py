@@ -68,10 +68,11 @@ def _mounted(
         return None
     try:
         machine.mount(device, path, options="rw")
+        space = machine.space(path)
     except GuestError:
         return None
-    found = next((fs for fs in storage.filesystems if fs.device == device), None)
-    return Mount(path, device, "vfat", found.uuid if found else "")
+    found = storage.filesystem(device)
+    return Mount(path, device, "vfat", found.uuid if found else "", space=space)
 
 
 def _free_places(guest: ReadableGuest, storage: Storage, device: str) -> Iterator[str]:

@@ -8,16 +8,20 @@ programs are copied byte for byte, so that signatures hold; only GRUB's configur
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from converter.formats.efi_program import Kind
 from converter.guest import paths
 from converter.inspection.efi import FALLBACK, EfiView, Loader
 from converter.inspection.esp import child
-from converter.model import Finding, Severity
+from converter.model import BootMode, Finding, Severity
+from converter.policy import choose_boot_mode
 from converter.steps.step import Step
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from converter.guest.recording import RecordingGuest
     from converter.model import Facts, Mount
     from converter.steps.step import Context
@@ -38,27 +42,40 @@ def run(context: Context) -> None:
         facts.os.architecture,
         facts.os.distribution,
     )
-    for esp in facts.esps:
-        _prepare(context.guest, view, esp)
+    problems = [_prepare(context.guest, view, esp) for esp in facts.esps]
+    needed = choose_boot_mode(facts, context.options.boot_mode) is BootMode.UEFI
+    lost = needed and not any(_is_ready(view, esp) for esp in facts.esps)
+    for finding in problems:
+        if finding is not None:
+            context.guest.note(replace(finding, severity=Severity.ERROR) if lost else finding)
 
 
-def _prepare(guest: RecordingGuest, view: EfiView, esp: Mount) -> None:
+def _is_ready(view: EfiView, esp: Mount) -> bool:
+    loader = view.fallback(esp)
+    return loader is not None and not view.lacking(esp, loader)
+
+
+def _prepare(guest: RecordingGuest, view: EfiView, esp: Mount) -> Finding | None:
+    """Plan the fallback of one ESP; gives what stands against it."""
+    if _is_ready(view, esp):
+        return None
     now = view.fallback(esp)
-    if now is not None and not view.lacking(esp, now):
-        return
     source = _choose(view, esp, now)
     if source is None:
-        if now is not None:
-            _warn(guest, view, esp, now)
-        return
+        return _incomplete(view, esp, now) if now is not None else None
     if source is not now:
-        _copy(guest, view, esp, source)
+        copies = dict(_copies(guest, view, esp, source))
+        needed = sum(_size(guest, path) for pair in copies.items() for path in pair)
+        if esp.space is not None and needed > esp.space.free:
+            return _full(esp, needed)
+        for target, origin in copies.items():
+            reason = _REASON if origin == source.path else _SHIM_REASON
+            guest.copy(origin, target, code="uefi-fallback", reason=reason)
     made = view.fallback(esp)
     if made is not None and view.lacking(esp, made):
         _write_config(guest, view, esp, source=source, made=made)
         _write_csv(guest, view, esp, source=source, made=made)
-    if made is None or view.lacking(esp, made):
-        _warn(guest, view, esp, made or source)
+    return None if _is_ready(view, esp) else _incomplete(view, esp, made or source)
 
 
 def _choose(view: EfiView, esp: Mount, now: Loader | None) -> Loader | None:
@@ -71,18 +88,22 @@ def _choose(view: EfiView, esp: Mount, now: Loader | None) -> Loader | None:
     return next((loader for loader in candidates if view.can_be_whole(esp, loader)), None)
 
 
-def _copy(guest: RecordingGuest, view: EfiView, esp: Mount, source: Loader) -> None:
+def _copies(
+    guest: RecordingGuest, view: EfiView, esp: Mount, source: Loader
+) -> Iterator[tuple[str, str]]:
+    """Give what is copied to where: the loader last, which makes the others count."""
     target = view.fallback_path(esp)
-    directory = target.rpartition("/")[0]
     if source.program.kind is Kind.SHIM:
         for name in (source.program.second_stage, source.program.key_manager):
             beside = child(guest, source.directory, name)
             if paths.is_file(guest, beside):
-                reason = f"shim in {directory} starts this"
-                guest.copy(
-                    beside, child(guest, directory, name), code="uefi-fallback", reason=reason
-                )
-    guest.copy(source.path, target, code="uefi-fallback", reason=_REASON)
+                yield child(guest, target.rpartition("/")[0], name), beside
+    yield target, source.path
+
+
+def _size(guest: RecordingGuest, path: str) -> int:
+    stat = guest.lstat(path)
+    return 0 if stat is None else stat.size
 
 
 def _write_config(
@@ -116,16 +137,25 @@ def _write_csv(
     guest.write(path, line.encode("utf-16-le"), code="uefi-fallback", reason=_CSV_REASON)
 
 
-def _warn(guest: RecordingGuest, view: EfiView, esp: Mount, loader: Loader) -> None:
-    guest.note(
-        Finding(
-            Severity.WARNING,
-            "uefi-fallback-incomplete",
-            f"{loader.path} on the EFI system partition {esp.device} would not find"
-            f" {view.lacking(esp, loader)}",
-            "reinstall GRUB in the machine (grub-install, or reinstall shim and grub2-efi), and"
-            " export it again",
-        )
+def _incomplete(view: EfiView, esp: Mount, loader: Loader) -> Finding:
+    return Finding(
+        Severity.WARNING,
+        "uefi-fallback-incomplete",
+        f"{loader.path} on the EFI system partition {esp.device} would not find"
+        f" {view.lacking(esp, loader)}",
+        "reinstall GRUB in the machine (grub-install, or reinstall shim and grub2-efi), and export"
+        " it again",
+    )
+
+
+def _full(esp: Mount, needed: int) -> Finding:
+    free = esp.space.free if esp.space is not None else 0
+    return Finding(
+        Severity.WARNING,
+        "esp-full",
+        f"the EFI system partition {esp.device} has {free} bytes left, the fallback loader and the"
+        f" originals of what it replaces need {needed}",
+        "remove old loaders and kernels from it in the machine, and export it again",
     )
 
 

@@ -177,10 +177,16 @@ class TestTheStub:
             "configfile $prefix/grub.cfg\n"
         )
 
-    def test_is_not_guessed_on_btrfs(self) -> None:
+    def test_counts_from_the_top_level_of_btrfs(self) -> None:
         guest = MemoryGuest({"/boot/grub/grub.cfg": "menuentry x {}"})
-        mounts = (Mount("/", "/dev/sda2", "btrfs", ROOT_UUID), ESP)
-        assert EfiView(guest, storage(), mounts).stub() is None
+        root = Mount("/", "/dev/sda2", "btrfs", ROOT_UUID, subvolume="@rootfs")
+        text = EfiView(guest, storage(), (root, ESP)).stub()
+        assert text is not None
+        assert "set prefix=($root)'/@rootfs/boot/grub'\n" in text
+
+    def test_needs_a_uuid(self) -> None:
+        guest = MemoryGuest({"/boot/grub/grub.cfg": "menuentry x {}"})
+        assert EfiView(guest, storage(), (Mount("/", "/dev/sda2", "ext4"),)).stub() is None
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,13 @@ from converter.guest.memory import MemoryGuest, Node
 from converter.guest.protocol import Code
 from converter.inspection.esp import below, child, find_esps, mount_esps
 from converter.inspection.storage import Storage
-from converter.model import Disk, FileKind, Filesystem, Mount, Partition, TableType
+from converter.model import Disk, FileKind, Filesystem, Mount, Partition, Space, TableType
 
 if TYPE_CHECKING:
     from converter.guest.protocol import BlockDevices
 
 GPT_ESP = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+SPACE = Space(1 << 20, 1 << 19)
 DIRECTORY = Node(FileKind.DIRECTORY)
 
 
@@ -30,6 +31,10 @@ class Machine:
         if self._fails:
             raise GuestError(Code.FAILED, f"{device}: bad superblock")
         self.mounted.append((device, path))
+
+    def space(self, path: str) -> Space:
+        assert path == self.mounted[-1][1]
+        return SPACE
 
 
 def storage(*, kind: str = GPT_ESP, filesystem: str = "vfat") -> Storage:
@@ -95,7 +100,7 @@ def test_another_is_mounted_where_nothing_is_hidden(
     machine = Machine()
     block = cast("BlockDevices", machine)
     found = mount_esps(block, MemoryGuest(files), storage(), [ROOT])
-    assert found == (Mount(place, "/dev/sda1", "vfat", "AAAA-1111"),)
+    assert found == (Mount(place, "/dev/sda1", "vfat", "AAAA-1111", space=SPACE),)
     assert machine.mounted == [("/dev/sda1", place)]
 
 

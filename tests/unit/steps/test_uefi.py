@@ -9,7 +9,8 @@ from converter.guest.memory import MemoryGuest
 from converter.guest.recording import RecordingGuest
 from converter.guest.replay import replay
 from converter.inspection.efi import EfiView
-from converter.model import CopyFile, MakeDirectory, Plan, WriteFile
+from converter.model import BootMode, CopyFile, MakeDirectory, Plan, Space, WriteFile
+from converter.policy import is_refused
 from converter.steps import uefi
 from converter.steps.step import Context
 from tests.unit import efi_programs
@@ -171,6 +172,24 @@ def test_what_cannot_be_made_whole_is_told() -> None:
     assert told.changes == ()
     assert [finding.code for finding in told.findings] == ["uefi-fallback-incomplete"]
     assert "partition 9" in told.findings[0].message
+
+
+def test_a_full_partition_is_left_alone() -> None:
+    full = replace(ESP, space=Space(1 << 20, len(efi_programs.shim())))
+    facts = replace(FACTS, mounts=MOUNTS, esps=(full,), os=LINUX)
+    recording = RecordingGuest(guest(SHIM_CHAIN))
+    uefi.STEP.run(Context(recording, facts, storage()))
+    assert recording.plan.changes == ()
+    assert [finding.code for finding in recording.plan.findings] == ["esp-full"]
+    assert not is_refused(recording.plan.findings)
+
+
+def test_it_is_refused_where_the_image_is_made_for_uefi() -> None:
+    broken = {"EFI/BOOT/BOOTX64.EFI": efi_programs.grub("(,gpt9)/boot/grub")}
+    only = replace(FACTS, mounts=MOUNTS, esps=(ESP,), boot_modes=frozenset({BootMode.UEFI}))
+    recording = RecordingGuest(guest(broken))
+    uefi.STEP.run(Context(recording, only, storage()))
+    assert is_refused(recording.plan.findings)
 
 
 def test_an_empty_partition_is_nothing_to_speak_of() -> None:
