@@ -41,13 +41,18 @@ class CopyJob:
         *,
         directory: Path,
         progress: Callable[[float], None],
+        on_failure: Callable[[], None] = lambda: None,
     ) -> None:
-        """Prepare it; `directory` holds the links that QEMU is given, `progress` gets 0 to 1."""
+        """Prepare it; `directory` holds the links that QEMU is given, `progress` gets 0 to 1.
+
+        `on_failure` is called, on the copy's thread, when it has failed.
+        """
         self._disk = disk
         self._target = target.absolute()
         self._plain = plain_data(disk)
         self._layers = filename(node(disk, directory))
         self._progress = progress
+        self._on_failure = on_failure
         self._cancelled = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
         self._failure: BaseException | None = None
@@ -88,6 +93,8 @@ class CopyJob:
             self._failure = writing_failed(self._target, error, code="copy-failed")
         except Exception as error:  # noqa: BLE001 - kept, and raised by wait()
             self._failure = error
+        if self._failure is not None and not self.is_cancelled:
+            self._on_failure()
 
     def _copy(self) -> None:
         if self._plain is not None:

@@ -18,6 +18,7 @@ from converter import process
 from converter.errors import GuestRefusedError, UsageError
 from converter.model import ByteRange, DiskFormat
 from converter.source.complaints import judged
+from converter.source.reader import damaged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +47,8 @@ _OPTIONS: Final[dict[DiskFormat, dict[str, Any]]] = {
 def create_overlay(disk: SourceDisk, *, directory: Path, name: str) -> Path:
     """Make an empty qcow2 `name` in `directory` that reads as `disk` and takes all writes.
 
-    Raises `DamagedInputError` when QEMU cannot open the source, `UsageError` ``source-in-use``.
+    Raises `DamagedInputError` when QEMU cannot open the source, `UsageError` ``source-in-use``,
+    ``path-unusable``.
     """
     overlay = directory / f"{name}.qcow2"
     layers = node(disk, directory)
@@ -57,16 +59,27 @@ def create_overlay(disk: SourceDisk, *, directory: Path, name: str) -> Path:
             f"{directory}: is too long for a path to work in, or no UTF-8",
             hint="choose an output directory with a shorter, plain path",
         )
-    done = process.run(
+    _check(disk, backing, overlay)
+    size = padded(disk.virtual_size)
+    process.run(
         [
-            "qemu-img", "create", "-q", "-f", "qcow2", "-F", str(layers["driver"]),
-            "-b", backing, str(overlay.absolute()), str(padded(disk.virtual_size)),
-        ],
-        check=False,
+            "qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F", str(layers["driver"]),
+            "-b", backing, str(overlay.absolute()), str(size),
+        ]
     )  # fmt: skip
+    return overlay
+
+
+def _check(disk: SourceDisk, backing: str, overlay: Path) -> None:
+    """Have QEMU open the source: it must be able to, as must everybody who has it open already."""
+    done = process.run(["qemu-img", "info", "--output=json", backing], check=False)
     if done.status != 0:
         raise judged(disk.label, overlay, done.status, done.reason)
-    return overlay
+    size = json.loads(done.stdout)["virtual-size"]
+    if size != padded(disk.virtual_size):
+        raise damaged(
+            "source-size", disk.label, f"has {disk.virtual_size} bytes, and {size} for QEMU"
+        )
 
 
 def _is_text(path: str) -> bool:
@@ -103,8 +116,11 @@ def node(disk: SourceDisk, directory: Path) -> dict[str, Any]:
     if data is not None:
         return _raw(data, directory)
     file = _extents(disk, directory) if disk.extents else _file(disk.file, directory)
-    options = _OPTIONS.get(disk.format, {})
-    return {"driver": _DRIVERS[disk.format], "file": file, **options}
+    layers = {"driver": _DRIVERS[disk.format], "file": file, **_OPTIONS.get(disk.format, {})}
+    if disk.format is DiskFormat.VMDK:
+        # QEMU shows as much as the header says, which may be rounded up.
+        return {"driver": "raw", "size": padded(disk.virtual_size), "file": layers}
+    return layers
 
 
 def _extents(disk: SourceDisk, directory: Path) -> dict[str, Any]:
@@ -116,10 +132,11 @@ def _extents(disk: SourceDisk, directory: Path) -> dict[str, Any]:
             hint="unpack the OVA (tar -x) and give the VMDK's descriptor",
         )
     lines = "".join(_extent_line(extent, directory) for extent in disk.extents)
+    # No empty lines: QEMU takes an extent that follows one for two.
     text = (
         "# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\n"
-        f'createType="twoGbMaxExtentSparse"\n\n{lines}\n'
-        'ddb.adapterType = "lsilogic"\n'
+        f'createType="twoGbMaxExtentSparse"\n# Extent description\n{lines}'
+        '# The Disk Data Base\nddb.adapterType = "lsilogic"\n'
     )
     descriptor = directory / f"{_short(text.encode())}.vmdk"
     descriptor.write_text(text, encoding="ascii")

@@ -116,7 +116,7 @@ def _check_tables(reader: Reader, layout: _Layout, offset: int, count: int) -> N
 
 def _check_table(reader: Reader, layout: _Layout, table: int, start: int) -> None:
     """Check the L2 table at byte `table`, whose first cluster is at byte `start` of the disk."""
-    [entries] = reader.numbers(table, layout.cluster // 8, "Q", "big")
+    entries = reader.words(table, layout.cluster // 8, "Q", "big")
     if not any(entries):
         return
     step = layout.entry // 8

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 # More than any header or table is read in one piece, whatever a file says of itself.
 _LONGEST_READ: Final = 64 << 20
-_PIECE: Final = 1 << 20
+# Numbers of a table that are looked at at once.
+_PIECE: Final = 1 << 17
+
+_Code = Literal["I", "Q"]
+_Order = Literal["little", "big"]
 
 
 class Reader:
@@ -88,17 +92,19 @@ class Reader:
         """Give the first `length` bytes, or all there are."""
         return self.read(0, min(length, self.length))
 
-    def numbers(
-        self, offset: int, count: int, code: Literal["I", "Q"], order: Literal["little", "big"]
-    ) -> Iterator[array[int]]:
-        """Give the `count` unsigned numbers of 4 ("I") or 8 ("Q") bytes at `offset`, in pieces."""
+    def words(self, offset: int, count: int, code: _Code, order: _Order) -> array[int]:
+        """Give the `count` unsigned numbers of 4 ("I") or 8 ("Q") bytes at `offset`."""
+        found = array(code, self.read(offset, count * array(code).itemsize))
+        if order != sys.byteorder:
+            found.byteswap()
+        return found
+
+    def numbers(self, offset: int, count: int, code: _Code, order: _Order) -> Iterator[array[int]]:
+        """Give what `words` gives, of a table of any length, in pieces."""
         size = array(code).itemsize
         self.check(offset, count * size)
-        for start in range(0, count * size, _PIECE):
-            piece = array(code, self.read(offset + start, min(_PIECE, count * size - start)))
-            if order != sys.byteorder:
-                piece.byteswap()
-            yield piece
+        for first in range(0, count, _PIECE):
+            yield self.words(offset + first * size, min(_PIECE, count - first), code, order)
 
     def data(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
         """Give the stretches (start, end) from `offset` on that are no holes (lseek(2)).

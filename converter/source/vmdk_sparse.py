@@ -151,7 +151,7 @@ def grain_tables(reader: Reader, header: SparseHeader) -> Iterator[tuple[int, ar
 def _table(
     reader: Reader, header: SparseHeader, lba: int, table: int
 ) -> Iterator[tuple[int, array[int]]]:
-    [places] = reader.numbers(table * SECTOR, header.entries_per_table, "I", "little")
+    places = reader.words(table * SECTOR, header.entries_per_table, "I", "little")
     # What a table has beyond the disk's end means nothing.
     places = places[: -(-(header.capacity - lba) // header.grain)]
     if any(places):

@@ -40,7 +40,7 @@ def job(path: Path, *, progress: Any = lambda _: None) -> tuple[CopyJob, Path]:
     work.mkdir(exist_ok=True)
     [disk] = open_source([path], work=work).disks
     target = path.parent / "target"
-    return CopyJob(disk, target, directory=work, progress=progress), target
+    return CopyJob(disk, target, directory=work, progress=progress, on_failure=lambda: None), target
 
 
 def copied(path: Path) -> bytes:
@@ -260,7 +260,7 @@ def test_two_copies_of_one_file_at_once(tmp_path: Path) -> None:
     disks = open_source([path, path], work=work).disks
     targets = [tmp_path / "one", tmp_path / "two"]
     copies = [
-        CopyJob(disk, target, directory=work, progress=lambda _: None)
+        CopyJob(disk, target, directory=work, progress=lambda _: None, on_failure=lambda: None)
         for disk, target in zip(disks, targets, strict=True)
     ]
     for copy in copies:
