@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from converter.formats import FormatError, yaml_tree
 from converter.guest import paths
-from converter.inspection.services import is_masked
+from converter.guest.services import is_masked
 from converter.model import Finding, LinkKind, NetworkLink, NetworkStack, Severity
 from converter.network import services
 from converter.network.links import kind_of_name, make_stack, merge, on_cards, primary

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from converter.data import load
 from converter.guest import paths
-from converter.inspection.services import is_enabled
+from converter.guest.services import is_enabled
 from converter.model import FileKind, Finding, Severity
 
 if TYPE_CHECKING:

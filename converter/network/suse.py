@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from converter.formats import shellvars
 from converter.guest import paths
-from converter.inspection.services import UNITS
+from converter.guest.services import UNITS
 from converter.model import FileKind, LinkKind, NetworkLink, NetworkStack
 from converter.network import names, services
 from converter.network.links import base_of_name, kind_of_name, make_stack, merge, on_cards

@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from converter.guest import paths
-from converter.inspection.services import UNIT_DIRECTORIES, UNITS
+from converter.guest.services import UNIT_DIRECTORIES, UNITS
 from converter.model import Finding, LinkKind, Severity
 from converter.network.links import is_card_name, kind_of_name
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from converter.data import load
-from converter.guest import paths
-from converter.inspection import services
+from converter.guest import paths, services
 from converter.model import Finding, Severity
 from converter.steps.step import Step
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from converter.guest import services
 from converter.guest.memory import MemoryGuest, Node
-from converter.inspection import services
 from converter.model import FileKind
 
 
