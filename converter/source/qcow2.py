@@ -7,6 +7,7 @@ opens it; so is one that is encrypted, or marked as being written or as corrupt.
 from __future__ import annotations
 
 import struct
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -15,12 +16,15 @@ from converter.model import DiskFormat, SourceDisk
 from converter.source.reader import damaged, size_zero, truncated
 
 if TYPE_CHECKING:
+    from array import array
+
     from converter.source.reader import Reader
 
 MAGIC: Final = b"QFI\xfb"
 _DIRTY, _CORRUPT, _EXTERNAL, _COMPRESSION, _EXTENDED_L2 = (1 << bit for bit in range(5))
 _OFFSET: Final = 0x00FFFFFFFFFFFE00
 _COMPRESSED: Final = 1 << 62
+_COPIED: Final = 1 << 63
 _ZERO: Final = 1
 _SECTOR: Final = 512
 _SUBCLUSTERS: Final = 32
@@ -117,7 +121,7 @@ def _check_tables(reader: Reader, layout: _Layout, offset: int, count: int) -> N
 def _check_table(reader: Reader, layout: _Layout, table: int, start: int) -> None:
     """Check the L2 table at byte `table`, whose first cluster is at byte `start` of the disk."""
     entries = reader.words(table, layout.cluster // 8, "Q", "big")
-    if not any(entries):
+    if _fit_surely(reader, layout, entries):
         return
     step = layout.entry // 8
     for index in range(0, len(entries), step):
@@ -133,6 +137,17 @@ def _check_table(reader: Reader, layout: _Layout, table: int, start: int) -> Non
             end = _end(layout, entry, left)
         if end > reader.length:
             raise truncated(reader.name, end, reader.length)
+
+
+def _fit_surely(reader: Reader, layout: _Layout, entries: array[int]) -> bool:
+    """Tell, of a whole table at once, that the data of plain clusters lie in the file."""
+    ordered = sorted(entries)
+    plain, copied = bisect_left(ordered, _COMPRESSED), bisect_left(ordered, _COPIED)
+    last = ordered[-1]
+    if layout.extended or plain != copied or last >= _COPIED | _COMPRESSED:
+        return False
+    places = (last & _OFFSET, ordered[max(plain - 1, 0)] & _OFFSET)
+    return last == 0 or max(places) + layout.cluster <= reader.length
 
 
 def _end(layout: _Layout, entry: int, left: int, bitmap: int | None = None) -> int:

@@ -62,6 +62,18 @@ class TestCompressed:
             assert damage(path).code == "truncated"
 
 
+@pytest.mark.parametrize("copied", [0, 1 << 63])
+@pytest.mark.parametrize("place", [5, 6, 1 << 30])
+def test_no_plain_cluster_lies_beyond_the_end(tmp_path: Path, copied: int, place: int) -> None:
+    # Beside other entries, smaller and greater as numbers.
+    table = {1: (place * CLUSTER | copied,), 2: (5 * CLUSTER,), 3: (5 * CLUSTER | 1 << 63,)}
+    path = stored(tmp_path, "a.qcow2", qcow2({0: DATA}, 10 * CLUSTER, table=table))
+    if place == 5:
+        open_one(path)
+    else:
+        assert damage(path).code == "truncated"
+
+
 def test_a_cluster_of_zeros_needs_no_data(tmp_path: Path) -> None:
     open_one(stored(tmp_path, "a.qcow2", qcow2({}, CLUSTER, table={0: (1 << 40 | 1,)})))
 
