@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from converter.formats import fstab
+from converter.inspection.health import judge_disks, judge_rootless, judge_system
+from converter.inspection.storage import Storage
+from converter.model import (
+    Array,
+    Filesystem,
+    Finding,
+    Mount,
+    Severity,
+    Volume,
+    VolumeGroup,
+)
+
+ROOT = Filesystem("/dev/sda1", "ext4", "r")
+MOUNTS = (Mount("/", "/dev/sda1", "ext4", "r"),)
+GROUP = "Unsupported configuration - logical volume group activation failed"
+
+
+def storage(*filesystems: Filesystem, **more: object) -> Storage:
+    return replace(Storage((), (ROOT, *filesystems), ()), **more)  # type: ignore[arg-type]
+
+
+def codes(*findings: Finding) -> list[tuple[str, Severity]]:
+    assert all(finding.message and finding.hint for finding in findings)
+    return [(finding.code, finding.severity) for finding in findings]
+
+
+def test_nothing_to_be_said() -> None:
+    assert judge_disks(storage()) == ()
+    assert judge_system(storage(), MOUNTS, fstab.parse("UUID=r / ext4\n")) == ()
+    assert judge_rootless(storage()) == ()
+
+
+@pytest.mark.parametrize("kind", ["crypto_LUKS", "BitLocker"])
+def test_encryption(kind: str) -> None:
+    found = storage(Filesystem("/dev/sda2", kind, "x"))
+    assert codes(*judge_disks(found)) == [("encrypted-volume", Severity.ERROR)]
+    assert codes(*judge_rootless(found)) == [("encrypted-volume", Severity.ERROR)]
+
+
+def test_hibernation() -> None:
+    found = storage(Filesystem("/dev/sda2", "swsuspend", "x"))
+    assert codes(*judge_disks(found)) == [("guest-hibernated", Severity.ERROR)]
+
+
+def test_arrays() -> None:
+    members = tuple(Filesystem(f"/dev/sd{x}", "linux_raid_member", "aa-bb") for x in "bc")
+    whole = Array("/dev/md127", "raid1", "aa:bb", "web:0", 2, 2)
+    assert judge_disks(storage(*members, arrays=(whole,))) == ()
+    degraded = storage(*members, arrays=(replace(whole, present=1),))
+    assert codes(*judge_disks(degraded)) == [("array-degraded", Severity.WARNING)]
+    assert codes(*judge_disks(storage(*members))) == [("array-inactive", Severity.WARNING)]
+    assert codes(*judge_rootless(storage(*members))) == [("array-inactive", Severity.WARNING)]
+
+
+def test_twins() -> None:
+    found = storage(Filesystem("/dev/sdb1", "ext4", "R"))
+    (finding,) = judge_disks(found)
+    assert codes(finding) == [("duplicate-uuid", Severity.WARNING)]
+    assert "/dev/sda1, /dev/sdb1" in finding.message
+
+
+def test_a_snapshot_is_no_twin() -> None:
+    snapshot = Volume("/dev/vg/s", "vg", "s", 1, is_snapshot=True)
+    found = storage(Filesystem("/dev/vg/s", "ext4", "r"), volumes=(snapshot,))
+    assert judge_disks(found) == ()
+
+
+def test_members_of_one_filesystem_are_no_twins() -> None:
+    pool = (Filesystem("/dev/sdb", "btrfs", "b", member="1"),
+            Filesystem("/dev/sdc", "btrfs", "b", member="2"))  # fmt: skip
+    assert judge_disks(storage(*pool)) == ()
+
+
+def test_tables_that_cannot_be_read() -> None:
+    found = storage(unreadable=(("/dev/sdb", "entries beyond its end"),))
+    assert codes(*judge_disks(found)) == [("partition-table-unreadable", Severity.WARNING)]
+
+
+class TestGroups:
+    VOLUME = Volume("/dev/vg/data", "vg", "data", 1, is_active=False)
+    LOST = VolumeGroup("vg", "u", is_complete=False)
+
+    @pytest.mark.parametrize(
+        ("line", "severity"),
+        [
+            ("/dev/vg/data /data ext4\n", Severity.ERROR),
+            ("/dev/mapper/vg-data /data ext4\n", Severity.ERROR),
+            ("/dev/mapper/vg-data none swap sw\n", Severity.ERROR),
+            ("UUID=unknown /data ext4\n", Severity.ERROR),
+            ("/dev/vg/data /data ext4 nofail\n", Severity.WARNING),
+            ("/dev/vg/data /data ext4 noauto\n", Severity.WARNING),
+            ("/dev/other/data /data ext4\n", Severity.WARNING),
+            ("UUID=r / ext4\n", Severity.WARNING),
+        ],
+    )
+    def test_that_is_incomplete(self, line: str, severity: Severity) -> None:
+        found = storage(volumes=(self.VOLUME,), groups=(self.LOST,))
+        (finding,) = judge_system(found, MOUNTS, fstab.parse(line))
+        assert codes(finding) == [("volume-group-inactive", severity)]
+        assert finding.service_message == GROUP
+
+    def test_that_holds_the_root(self) -> None:
+        root = Volume("/dev/vg/root", "vg", "root", 1)
+        found = storage(volumes=(root,), groups=(self.LOST,))
+        (finding,) = judge_system(found, [Mount("/", root.device, "ext4")], fstab.parse(""))
+        assert finding.severity is Severity.ERROR
+
+    def test_that_may_hold_the_root(self) -> None:
+        found = storage(volumes=(self.VOLUME,), groups=(self.LOST,))
+        assert codes(*judge_rootless(found)) == [("volume-group-inactive", Severity.ERROR)]
+
+    def test_whose_name_is_there_twice(self) -> None:
+        groups = (VolumeGroup("vg", "u"), VolumeGroup("vg", "v"))
+        found = storage(volumes=(replace(self.VOLUME, is_active=True),), groups=groups)
+        assert "2 groups have that name" in judge_rootless(found)[0].message
+
+    def test_that_is_there_twice(self) -> None:
+        members = tuple(Filesystem(f"/dev/sd{x}", "LVM2_member", "pv") for x in "bc")
+        found = storage(*members, volumes=(self.VOLUME,), groups=(VolumeGroup("vg", "u"),))
+        (finding,) = judge_rootless(found)
+        assert "twice" in finding.message
+
+    def test_of_which_a_volume_did_not_start(self) -> None:
+        found = storage(volumes=(self.VOLUME,), groups=(VolumeGroup("vg", "u"),))
+        (finding,) = judge_rootless(found)
+        assert "data did not start" in finding.message
+
+    def test_snapshots_need_not_be_active(self) -> None:
+        volume = replace(self.VOLUME, is_snapshot=True)
+        found = storage(volumes=(volume,), groups=(VolumeGroup("vg", "u"),))
+        assert judge_rootless(found) == ()
+
+
+class TestJournals:
+    def test_one_that_must_be_replayed_is_said_and_no_more(self) -> None:
+        found = Storage((), (replace(ROOT, is_dirty=True),), ())
+        (finding,) = judge_system(found, MOUNTS, fstab.parse(""))
+        assert codes(finding) == [("filesystem-dirty", Severity.WARNING)]
+        assert "/ (ext4 on /dev/sda1)" in finding.message
+
+    def test_damage_is_said(self) -> None:
+        found = Storage((), (replace(ROOT, has_errors=True),), ())
+        found_codes = codes(*judge_system(found, MOUNTS, fstab.parse("")))
+        assert found_codes == [("filesystem-errors", Severity.WARNING)]
+
+    def test_what_is_not_mounted_does_not_matter(self) -> None:
+        found = storage(Filesystem("/dev/sdb1", "ext4", "d", is_dirty=True, has_errors=True))
+        assert judge_system(found, MOUNTS, fstab.parse("")) == ()
