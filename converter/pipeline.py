@@ -8,10 +8,12 @@ The source is only read. The guest is changed on the overlay, in one appliance; 
 
 from __future__ import annotations
 
+import shutil
+import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from converter import handoff
 from converter.accelerator import choose
@@ -19,8 +21,9 @@ from converter.capabilities import capabilities
 from converter.disk.apply import write_table
 from converter.disk.boot_code import GRUB2
 from converter.disk.conversion import prepare
-from converter.errors import ConversionError, DamagedInputError, GuestRefusedError
+from converter.errors import ConversionError, DamagedInputError, GuestRefusedError, HostError
 from converter.guest.appliance import Appliance
+from converter.guest.interrupt import kill_children
 from converter.guest.replay import replay
 from converter.handoff.workspace import Workspace, scratch
 from converter.inspection import inspect_machine
@@ -50,6 +53,10 @@ if TYPE_CHECKING:
         TableType,
     )
     from converter.monitor import Monitor
+
+
+# An appliance writes in requests of up to 1 MiB or so: less than a few of them is no room.
+_LEAST_ROOM: Final = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +204,14 @@ class _Conversion:
         overlays = _overlays(source, self._space.work)
         names = [handoff.image_name(self._request.name, disk) for disk in range(len(overlays))]
         images = [self._space.staged(name) for name in names]
-        with _copying(source, images, self._space.work, self._monitor) as copies:
+        with self._copying(source, images) as copies:
             try:
-                examination, after = self._edit(source, container, overlays)
+                examination, after = self._edit(source, container, overlays, copies)
             except ConversionError as error:
                 _blame_the_source(copies, error)
+                _check_room(self._space.work)
                 raise
+            _check_room(self._space.work)
             with self._phase("copy-rest", "waiting for the copy"):
                 for copy in copies:
                     copy.wait()
@@ -222,7 +231,11 @@ class _Conversion:
         return source, container
 
     def _edit(
-        self, source: Source, container: Sequence[Finding], overlays: Sequence[Path]
+        self,
+        source: Source,
+        container: Sequence[Finding],
+        overlays: Sequence[Path],
+        copies: Sequence[CopyJob],
     ) -> tuple[Examination, Inspection]:
         """Inspect, refuse, plan, apply and verify, all in one appliance.
 
@@ -231,6 +244,7 @@ class _Conversion:
         with ExitStack() as stack:
             with self._phase("appliance", "starting the appliance"):
                 machine = stack.enter_context(_appliance(overlays, self._space.work))
+            _raise_failures(copies)
             with self._phase("inspect", "reading the guest, planning"):
                 before = inspect_machine(machine)
                 examination = _judge(machine, source, container, before, self._wanted)
@@ -249,6 +263,38 @@ class _Conversion:
                 verify(machine, before, after, examination.plan)
                 machine.unmount()
         return examination, after
+
+    @contextmanager
+    def _copying(self, source: Source, images: Sequence[Path]) -> Iterator[list[CopyJob]]:
+        """Copy every disk in the background; on any way out but a good one they are stopped.
+
+        A copy that fails ends the appliance: nothing that is done there would be handed off.
+        """
+        self._monitor.phase("copy", "copying the disks")
+        share = 1 / len(images)
+        done = [0.0] * len(images)
+
+        def progress(number: int, fraction: float) -> None:
+            done[number] = fraction
+            self._monitor.progress("copy", sum(done) * share)
+
+        copies = [
+            CopyJob(
+                disk,
+                image,
+                directory=self._space.work,
+                progress=partial(progress, number),
+                on_failure=partial(kill_children, threading.get_native_id()),
+            )
+            for number, (disk, image) in enumerate(zip(source.disks, images, strict=True))
+        ]
+        try:
+            for copy in copies:
+                copy.start()
+            yield copies
+        finally:
+            for copy in copies:
+                copy.cancel()
 
     @property
     def _wanted(self) -> Wanted:
@@ -275,30 +321,24 @@ class _Conversion:
         )
 
 
-@contextmanager
-def _copying(
-    source: Source, images: Sequence[Path], work: Path, monitor: Monitor
-) -> Iterator[list[CopyJob]]:
-    """Copy every disk in the background; on any way out but a good one the copies are stopped."""
-    monitor.phase("copy", "copying the disks")
-    share = 1 / len(images)
-    done = [0.0] * len(images)
+def _check_room(work: Path) -> None:
+    """Refuse to believe in a guest that was changed while the overlay could not grow.
 
-    def progress(number: int, fraction: float) -> None:
-        done[number] = fraction
-        monitor.progress("copy", sum(done) * share)
+    The appliance sees a full disk as a bad one, and writes that fail late are not told to anybody.
+    """
+    free = shutil.disk_usage(work).free
+    if free < _LEAST_ROOM:
+        raise HostError(
+            "disk-full",
+            f"{work.parent}: no space was left while the guest was changed ({free} bytes)",
+            hint="free some space, or choose another output directory",
+        )
 
-    copies = [
-        CopyJob(disk, image, directory=work, progress=partial(progress, number))
-        for number, (disk, image) in enumerate(zip(source.disks, images, strict=True))
-    ]
-    try:
-        for copy in copies:
-            copy.start()
-        yield copies
-    finally:
-        for copy in copies:
-            copy.cancel()
+
+def _raise_failures(copies: Sequence[CopyJob]) -> None:
+    for copy in copies:
+        if copy.has_failed:
+            copy.wait()
 
 
 def _blame_the_source(copies: Sequence[CopyJob], error: ConversionError) -> None:

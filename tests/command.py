@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -45,6 +46,15 @@ class Run:
             self.process.wait(seconds)
         self.process.send_signal(number)
         return self.wait()
+
+    def stop_child(self, name: str) -> int | None:
+        """Wait until it runs the program `name`, and let that stand still (SIGSTOP)."""
+        while self.process.poll() is None:
+            for pid in self.processes():
+                if Path(os.fsdecode(_read(pid, "cmdline").split(b"\0")[0])).name == name:
+                    os.kill(pid, signal.SIGSTOP)
+                    return pid
+        return None
 
     def processes(self) -> list[int]:
         """Give the ids of all processes that it has started, itself included."""

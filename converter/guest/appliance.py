@@ -13,7 +13,8 @@ import logging
 import os
 import stat
 import tempfile
-from contextlib import contextmanager
+import threading
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -21,6 +22,7 @@ import guestfs
 
 from converter.errors import GuestError, HostError
 from converter.guest.blockdevices import ApplianceDevices, translated
+from converter.guest.interrupt import interruptible, kill_children
 from converter.guest.protocol import TEXT_LIMIT, Code
 from converter.model import FileKind, Stat
 
@@ -52,12 +54,15 @@ class Appliance(ApplianceDevices):
     ) -> None:
         """Start it. `settings` are libguestfs' environment variables (backend and accelerator)."""
         self._directory = directory
+        self._thread = threading.get_native_id()
+        self._watched = ExitStack()
         with _environment(settings):
             self._handle: Any = guestfs.GuestFS(python_return_dict=True)
+        self._watched.enter_context(interruptible(self.abort))
         try:
             self._launch(disks)
         except RuntimeError as error:
-            self._handle.close()
+            self._stop()
             raise HostError(
                 "appliance-failed",
                 f"libguestfs' appliance did not start: {error}",
@@ -74,6 +79,8 @@ class Appliance(ApplianceDevices):
         handle.set_tmpdir(str(self._directory))
         for disk in disks:
             handle.add_drive_opts(str(disk), format="qcow2", readonly=0, cachemode="unsafe")
+        # By default QEMU stops the machine when the overlay's disk is full, and waits for room.
+        handle.config("-global", "scsi-hd.werror=report")
         log.debug("appliance: starting with %d disk(s)", len(disks))
         handle.launch()
 
@@ -91,7 +98,7 @@ class Appliance(ApplianceDevices):
         if kind is None:
             self.close()
         else:
-            self._handle.close()
+            self._stop()
 
     def close(self) -> None:
         """Unmount, let the appliance write everything, and stop it."""
@@ -99,7 +106,15 @@ class Appliance(ApplianceDevices):
             with translated("shutdown"):
                 self._handle.shutdown()
         finally:
-            self._handle.close()
+            self._stop()
+
+    def _stop(self) -> None:
+        self._handle.close()
+        self._watched.close()
+
+    def abort(self) -> None:
+        """End the appliance at once, from any thread; whatever call waits for it fails."""
+        kill_children(self._thread)
 
     # --- Guest: reading ---------------------------------------------------------------------------
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import shutil
 import signal
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from converter import process
 from images.cache import image
 from images.exports import export, write
 from tests.command import Run, converter
@@ -175,6 +178,39 @@ class TestAStoppedConversion:
         assert done.code == 130, done.stderr
         assert run.left_over(within=0) == []
         assert [str(path) for path in tmp_path.rglob("*") if path.name != "out"] == []
+
+    @pytest.mark.xdist_group("interrupted")
+    def test_interrupted_while_the_appliance_stands_still(self, ova: Path, tmp_path: Path) -> None:
+        run = Run("convert", ova, "-o", tmp_path / "out", **_places(tmp_path))
+        stopped = run.stop_child("qemu-system-x86_64")
+        assert stopped is not None
+        assert run.stop_after(0, signal.SIGTERM).code == 130
+        assert run.left_over(within=10) == []
+        assert [path for path in tmp_path.rglob("*") if path.name != "out"] == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+@pytest.mark.xdist_group("conversion")
+@pytest.mark.parametrize("lack", [200 << 20, 10 << 20], ids=["copy", "changes"])
+def test_disk_that_fills_up(conversion: Conversion, tmp_path: Path, lack: int) -> None:
+    ova, size = conversion.ova, conversion.raw.stat().st_blocks * 512 - lack
+    with mounted_tmpfs(tmp_path / "small", size) as small:
+        run = Run("convert", ova, "-o", small / "out", **_places(tmp_path))
+        done = run.wait()
+        assert done.code == 5, done.stderr
+        assert "disk-full" in done.stderr
+        assert run.left_over(within=10) == []
+        assert list((small / "out").iterdir()) == []
+
+
+@contextmanager
+def mounted_tmpfs(at: Path, size: int) -> Iterator[Path]:
+    at.mkdir()
+    process.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(at)])
+    try:
+        yield at
+    finally:
+        process.run(["umount", str(at)])
 
 
 def _places(scratch: Path) -> dict[str, str]:
