@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from converter.formats import firewall, shellvars, sshd_config
-from converter.guest import paths
-from converter.inspection import cloud, services
+from converter.guest import paths, services
+from converter.inspection import cloud
 from converter.model import Finding, Severity
 
 if TYPE_CHECKING:

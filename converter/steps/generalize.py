@@ -11,8 +11,8 @@ import fnmatch
 from typing import TYPE_CHECKING, Final
 
 from converter.data import load
-from converter.guest import paths
-from converter.inspection import cloud, services
+from converter.guest import paths, services
+from converter.inspection import cloud
 from converter.model import FileKind, Finding, Severity
 from converter.steps.step import Step
 
