@@ -65,9 +65,13 @@ def _without_network(text: str) -> str:
 
 
 def _kept(block: list[str]) -> list[str]:
-    if block and not _DISABLED.search("\n".join(block)):
-        return [""] if block[-1] == "" else []
-    return block
+    """Give what stays of the key's lines: comments and blank lines below it belong to the next."""
+    if _DISABLED.search("\n".join(block)):
+        return block
+    end = len(block)
+    while end and (not block[end - 1].strip() or block[end - 1].startswith("#")):
+        end -= 1
+    return block[end:]
 
 
 def _says_anything(text: str) -> bool:
