@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from converter.formats import FormatError
@@ -142,6 +143,8 @@ def commands(nodes: tuple[Node, ...]) -> Iterator[Command]:
     return (node for nested in lists(nodes) for node in nested if isinstance(node, Command))
 
 
+# Every question about a script, and every edit of it, begins with its tree.
+@lru_cache(maxsize=4)
 def parse(text: str) -> tuple[Node, ...]:
     """Read a script. Raises `FormatError` with the line number when it is not one."""
     if len(text) > MAX_SIZE:

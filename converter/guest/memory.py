@@ -65,10 +65,17 @@ class MemoryGuest:
             raise GuestError(Code.MISSING, f"{path}: no such directory in the guest")
         return place
 
+    def _is_absent(self, path: str) -> bool:
+        """Tell whether nothing is at `path`, by its directory alone: `resolve` asks for such."""
+        directory, _, name = path.rpartition("/")
+        there = self._nodes.get(directory or "/")
+        return there is not None and there.kind is FileKind.DIRECTORY and name.strip(".") != ""
+
     def lstat(self, path: str) -> Stat | None:
         """See `Guest`."""
-        # `resolve` asks for one component at a time: what it asks for is resolved already.
-        node = self._nodes.get(path) or (self._find(path) if "/" in path[1:] else None)
+        node = self._nodes.get(path)
+        if node is None and not self._is_absent(path):
+            node = self._find(path)
         if node is None:
             return None
         mode = 0o777 if node.kind is FileKind.SYMLINK else node.mode
@@ -106,9 +113,9 @@ class MemoryGuest:
             raise GuestError(Code.MISSING, f"{path}: no such directory in the guest")
         if node.kind is not FileKind.DIRECTORY:
             raise GuestError(Code.NOT_A_DIRECTORY, f"{path}: is not a directory")
-        return tuple(
-            sorted(name.rpartition("/")[2] for name in self._nodes if _is_child(name, place))
-        )
+        prefix = place.rstrip("/") + "/"
+        names = (name[len(prefix) :] for name in self._nodes if name.startswith(prefix))
+        return tuple(sorted(name for name in names if name and "/" not in name))
 
     def attributes(self, path: str) -> tuple[tuple[str, bytes], ...]:
         """See `Guest`."""
@@ -177,7 +184,3 @@ class MemoryGuest:
 
 def _parent(path: str) -> str:
     return path.rpartition("/")[0] or "/"
-
-
-def _is_child(path: str, directory: str) -> bool:
-    return path != "/" and _parent(path) == directory
