@@ -117,9 +117,9 @@ def _named(guest: ReadableGuest, storage: Storage, root: Root, table: fstab.Fsta
 
 def _uses(guest: ReadableGuest, table: fstab.Fstab) -> Iterator[names.Use]:
     for entry in table.entries:
-        yield names.Use(entry.spec, entry.type, "" if entry.is_swap else entry.path)
+        yield names.Use(entry.spec, entry.type, "swap" if entry.is_swap else entry.path)
     for line in crypttab.parse(paths.text(guest, CRYPTTAB) or "").entries:
-        yield names.Use(line.device, "")
+        yield names.Use(line.device, "", f"/dev/mapper/{line.name}")
 
 
 def _is_mounted(entry: fstab.Entry) -> bool:

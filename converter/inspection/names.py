@@ -59,7 +59,7 @@ class DiskName:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """How the guest uses a device: as what type (fstab's word), mounted where."""
+    """How the guest uses a device: as what type (fstab's word), and for what (a mount point)."""
 
     spec: str
     type: str
@@ -99,10 +99,15 @@ class _Matching:
     """Names being matched with disks; of one family, no two names mean the same disk."""
 
     def __init__(
-        self, disks: Sequence[Disk], filesystems: Iterable[Filesystem], known: Mapping[str, str]
+        self,
+        disks: Sequence[Disk],
+        filesystems: Iterable[Filesystem],
+        known: Mapping[str, str],
+        claimed: Mapping[str, str],
     ) -> None:
         self._disks = disks
         self._filesystems = {found.device: found for found in filesystems}
+        self._claimed = claimed
         self._uses: dict[str, list[tuple[int, Use]]] = {}
         self._places: set[str] = set()
         self._taken: dict[str, set[str]] = {}
@@ -134,16 +139,36 @@ class _Matching:
         uses = self._uses[name.disk]
         return [disk for disk in free if all(self._fits(disk, *use) for use in uses)]
 
+    def likely(self, name: DiskName) -> list[Disk]:
+        """Give those of `fitting` on which nothing was mounted last where it is not used now."""
+        uses = [(number, use) for number, use in self._uses[name.disk] if use.path != "/"]
+        return [
+            disk
+            for disk in self.fitting(name)
+            if all(self._last(disk, number) in ("", use.path) for number, use in uses)
+        ]
+
+    def _last(self, disk: Disk, number: int) -> str:
+        found = self._filesystems.get(f"{disk.device}{number or ''}")
+        return found.last_mounted if found else ""
+
     def _fits(self, disk: Disk, number: int, use: Use) -> bool:
         if number and all(partition.number != number for partition in disk.partitions):
             return False
-        found = self._filesystems.get(f"{disk.device}{number or ''}")
-        if found is None:
-            return not use.type
-        # Mounted last where another line mounts something: it is that line's.
-        if found.last_mounted != use.path and found.last_mounted in self._places:
+        device = f"{disk.device}{number or ''}"
+        if self._claimed.get(device, use.path) != use.path:
             return False
-        return use.type in ("", "auto", "none") or kind_of(use.type) == kind_of(found.type)
+        # Mounted last where another line mounts something: it is that line's.
+        last = self._last(disk, number)
+        if last != use.path and last in self._places:
+            return False
+        found = self._filesystems.get(device)
+        kind = kind_of(found.type) if found else ""
+        return (
+            use.type == ""
+            or (use.type in ("auto", "none") and kind != "")
+            or (kind_of(use.type) == kind)
+        )
 
 
 def assign(
@@ -151,13 +176,15 @@ def assign(
     filesystems: Iterable[Filesystem],
     uses: Iterable[Use],
     known: Mapping[str, str],
+    claimed: Mapping[str, str],
 ) -> dict[str, str]:
     """Give the disk (by the appliance's name) that each name in `uses` means, where that is clear.
 
-    `known` are those that are certain. A name with a place means the disk at that place, if that
-    is free and fits; else it, like any other, means the one disk that is left and fits.
+    `known` are those that are certain, `claimed` devices that the guest uses by other names, and
+    for what. A name with a place means the disk at that place, if that is free and fits; else it,
+    like any other, means the one disk that is left and fits.
     """
-    matching = _Matching(disks, filesystems, known)
+    matching = _Matching(disks, filesystems, known, claimed)
     for use in uses:
         name = parse(use.spec)
         if name is not None and len(matching.names) < _NAME_LIMIT:
@@ -168,7 +195,7 @@ def assign(
         if name.disk not in matching.found and at_place in matching.fitting(name):
             matching.take(name, disks[name.place or 0].device)
     for name in names:
-        fitting = matching.fitting(name)
-        if name.disk not in matching.found and len(fitting) == 1:
-            matching.take(name, fitting[0].device)
+        likely = matching.likely(name)
+        if name.disk not in matching.found and len(likely) == 1:
+            matching.take(name, likely[0].device)
     return matching.found

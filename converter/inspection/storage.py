@@ -17,7 +17,7 @@ from converter.inspection import names
 from converter.model import Disk, TableType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from converter.guest.protocol import BlockDevices
     from converter.model import Array, Filesystem, Partition, Volume, VolumeGroup
@@ -168,12 +168,18 @@ class Storage:
         taken = {device for other, device in parsed if other and other.family == name.family}
         return disk if disk is not None and disk.device not in taken else None
 
-    def naming(self, uses: Iterable[names.Use], known: Mapping[str, str]) -> Storage:
+    def naming(self, uses: Sequence[names.Use], known: Mapping[str, str]) -> Storage:
         """Give the storage with the disks' names that follow from how the guest uses them.
 
         `known` are devices by a name in the guest that is certain to mean them.
         """
-        found = names.assign(self.disks, self.filesystems, uses, self._certain(known))
+        named = [use for use in uses if names.parse(use.spec)]
+        others = ((self.resolve(use.spec), use) for use in uses if not names.parse(use.spec))
+        # A Btrfs filesystem is mounted in several places, each a subvolume of it.
+        pools = {fs.device for fs in self.filesystems if fs.type == "btrfs"}
+        claimed = {device: use.path for device, use in others if device and device not in pools}
+        certain = self._certain(known)
+        found = names.assign(self.disks, self.filesystems, named, certain, claimed)
         return replace(self, disk_names=found)
 
     def knowing(self, known: Mapping[str, str]) -> Storage:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.inspection import names
-from converter.inspection.names import DiskName, Use, assign
+from converter.inspection.names import DiskName, Use
 from converter.model import Disk, Filesystem, Partition, TableType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 PATH = "/dev/disk/by-path/pci-0000:00:10.0-scsi-0:0:0:0"
 
@@ -57,6 +62,16 @@ def test_names_that_hold_or_are_none_of_a_disk(spec: str) -> None:
 @given(st.text(st.sampled_from("/devsahdvxnm0123p-iby=UUID\n")).map("/dev/".__add__))
 def test_any_text_is_taken(spec: str) -> None:
     names.parse(spec)
+
+
+def assign(
+    disks: Sequence[Disk],
+    filesystems: Sequence[Filesystem],
+    uses: Sequence[Use],
+    known: Mapping[str, str],
+    claimed: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    return names.assign(disks, filesystems, uses, known, claimed or {})
 
 
 def disk(number: int, partitions: int = 1) -> Disk:
@@ -132,6 +147,23 @@ def test_a_disk_has_a_name_in_each_family() -> None:
     found = assign([disk(0, partitions=2)], [fs("sda1"), fs("sda2", "swap")], uses, {})
     assert set(found.values()) == {"/dev/sda"}
     assert len(found) == 4
+
+
+def test_what_is_used_by_another_name_is_not_meant() -> None:
+    """Root by UUID, and data on a disk that was not given: never the root again."""
+    uses = [Use("/dev/sdb1", "ext4", "/data"), Use("/dev/sda2", "swap", "swap")]
+    disks = [disk(0, partitions=2)]
+    filesystems = [fs("sda1"), fs("sda2", "swap")]
+    assert assign(disks, filesystems, uses, {}, {"/dev/sda1": "/"}) == {"/dev/sda": "/dev/sda"}
+    assert assign(disks, filesystems, uses[:1], {}, {"/dev/sda1": "/"}) == {}
+    assert assign(disks, filesystems, uses[:1], {}, {"/dev/sda1": "/data"}) != {}
+
+
+def test_a_disk_that_was_used_for_something_else_is_not_guessed() -> None:
+    uses = [Use("/dev/sda1", "ext4", "/"), Use("/dev/sdd1", "ext4", "/data")]
+    for place, found in (("/data", True), ("", True), ("/old", False)):
+        filesystems = [fs("sda1", place="/sysroot"), fs("sdb1", place=place)]
+        assert ("/dev/sdd" in assign([disk(0), disk(1)], filesystems, uses, {})) is found
 
 
 def test_many_names_take_no_time() -> None:
