@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from converter.formats.efi_program import Kind
 from converter.inspection.efi import EfiView, boot_modes
 from converter.inspection.esp import find_esps
-from converter.inspection.grub_files import GrubFiles
 from converter.model import BootEntry, BootMode
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from converter.formats.grub_menu import MenuEntry
     from converter.guest.protocol import ReadableGuest
     from converter.inspection.efi import Loader
+    from converter.inspection.grub_files import GrubFiles
     from converter.inspection.storage import Storage
     from converter.model import Bootloader, Finding, Mount
 
@@ -63,12 +63,6 @@ class BootView:
                 stage = self.efi.second_stage(loader) if is_shim else loader
                 if stage is not None:
                     yield esp, stage
-
-    def files(self, home: str = "", *, first_partition: int = 1) -> GrubFiles:
-        """Give GRUB's view of the files; `home` is the path of its configuration."""
-        files = GrubFiles(self.guest, self.storage, self.mounts, "", first_partition)
-        device = files.name(home)[1:].partition(")")[0] if home else self.mounts[0].device
-        return GrubFiles(self.guest, self.storage, self.mounts, device, first_partition)
 
 
 def view(

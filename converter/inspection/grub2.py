@@ -13,22 +13,25 @@ from typing import TYPE_CHECKING, Final
 
 from converter.data import load
 from converter.errors import GuestError
-from converter.formats import FormatError, grubenv, grubscript
+from converter.formats import FormatError, grubenv, grubscript, kernel_args
 from converter.formats.efi_program import Kind
 from converter.formats.grub_menu import all_entries, select
 from converter.guest import paths
 from converter.guest.protocol import Code
 from converter.inspection.boot_view import SEVERAL_FILES, Found, boot_entry
 from converter.inspection.esp import below
+from converter.inspection.grub_files import home_files
 from converter.model import Bootloader, BootMode, Finding, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from converter.formats.grub_menu import GrubMenu, Selection
+    from converter.guest.protocol import ReadableGuest
     from converter.inspection.boot_view import BootView
     from converter.inspection.grub_files import GrubFiles
-    from converter.model import BootEntry
+    from converter.inspection.storage import Storage
+    from converter.model import BootEntry, Mount
 
 KIND: Final = "grub2"
 NO_DEFAULT: Final = "Unable to determine kernel version."
@@ -159,7 +162,7 @@ def _by_uefi(view: BootView) -> Iterator[str]:
 
 
 def _read(view: BootView, path: str, platform: str) -> _Reading:
-    files = view.files(path)
+    files = home_files(view.guest, view.storage, view.mounts, path)
     cpu = {"efi": view.efi.architecture, "pc": "i386"}[platform]
     variables = {"grub_platform": platform, "grub_cpu": cpu}
     try:
@@ -175,6 +178,22 @@ def _read(view: BootView, path: str, platform: str) -> _Reading:
     is_linux = chosen.entry is not None and bool(chosen.entry.linux)
     default = boot_entry(files, chosen.entry) if chosen.entry is not None and is_linux else None
     return _Reading(path, files, menu, selection=chosen, default=default)
+
+
+def default_roots(
+    guest: ReadableGuest, storage: Storage, mounts: Sequence[Mount], config: str
+) -> list[str]:
+    """Give every root= of the default entry that the grub.cfg `config` has now.
+
+    Nothing where it has none, or cannot be read.
+    """
+    files = home_files(guest, storage, mounts, config)
+    try:
+        menu = grubscript.evaluate(files.name(config), files=files, variables={})
+    except FormatError:
+        return []
+    entry = select(menu).entry
+    return kernel_args.values(entry.arguments, "root") if entry is not None else []
 
 
 # --- what is to be said ---------------------------------------------------------------------------

@@ -8,7 +8,7 @@ here is taken for the filesystem the configuration itself is on.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from converter.errors import GuestError
@@ -141,6 +141,19 @@ class GrubFiles:
             devices = (mount.device for mount in self.mounts)
             return next((d for d in devices if self.size(f"({d}){value}") is not None), None)
         return self.storage.resolve(f"{by.upper()}={value}")
+
+
+def home_files(
+    guest: ReadableGuest,
+    storage: Storage,
+    mounts: Sequence[Mount],
+    config: str,
+    *,
+    first_partition: int = 1,
+) -> GrubFiles:
+    """Give the files as a GRUB sees them that reads the guest's file `config`."""
+    files = GrubFiles(guest, storage, mounts, "", first_partition)
+    return replace(files, home=split_name(files.name(config))[0])
 
 
 def _settled(text: str) -> str:

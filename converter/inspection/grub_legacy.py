@@ -1,7 +1,8 @@
 """GRUB Legacy (0.9x): the menu it reads, and what it starts by default.
 
-menu.lst is what GRUB reads; Red Hat's builds read grub.conf, and have the other name as a link. Red
-Hat's for UEFI read the one beside themselves on the ESP.
+menu.lst is what GRUB reads; Red Hat's builds read grub.conf, and have the other name as a link. The
+name is in the second stage (GNU GRUB 0.97 sources, stage2/asm.S: behind the version). Red Hat's for
+UEFI read the one beside themselves on the ESP.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from converter.guest import paths
 from converter.guest.protocol import Code
 from converter.inspection.boot_view import SEVERAL_FILES, Found, main_initramfs
 from converter.inspection.esp import below
+from converter.inspection.grub_files import home_files
 from converter.model import BootEntry, Bootloader, BootMode, Finding, Severity
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 KIND: Final = "grub-legacy"
 _NO_DEFAULT: Final = "Unable to determine kernel version."
+_CONFIG_NAME: Final = re.compile(rb"/(grub\.conf|menu\.lst)\0")
+_STAGE2_HEADER: Final = 1024
 _DEVICE: Final = re.compile(r"\(([^)\s]*)\)")
 
 
@@ -42,7 +46,7 @@ def find(view: BootView) -> Found | None:
             raise
         return _unreadable(view, config, error)
     menu = codec.parse(text)
-    files = view.files(config, first_partition=0)
+    files = home_files(view.guest, view.storage, view.mounts, config, first_partition=0)
     wanted = _wanted(view, menu, config)
     chosen, is_there = codec.choose(menu, wanted)
     default = _entry(files, menu, chosen) if chosen is not None else None
@@ -73,17 +77,33 @@ def _unreadable(view: BootView, config: str, error: GuestError) -> Found:
 
 def _configs(view: BootView) -> list[str]:
     """Give the menus there are, links to the same one once; the one that is read comes first."""
-    rows = load("linux")["grub_legacy"]
-    found = [path for path in rows["configs"] if paths.is_file(view.guest, path)]
-    on_esp = [
+    named = _named_by_stage2(view)
+    candidates: list[str] = load("linux")["grub_legacy"]["configs"]
+    there = [path for path in candidates if paths.is_file(view.guest, path)]
+    there.sort(key=lambda path: path.rpartition("/")[2] != named)
+    by_bios = BootMode.LEGACY_BIOS in view.firmware or not _on_esps(view)
+    ordered = [*there, *_on_esps(view)] if by_bios else [*_on_esps(view), *there]
+    return list(dict.fromkeys(paths.resolve(view.guest, path) for path in ordered))
+
+
+def _on_esps(view: BootView) -> list[str]:
+    found = [
         below(view.guest, esp.path, f"EFI/{vendor}/grub.conf")
         for esp in view.esps
         for vendor in paths.names(view.guest, below(view.guest, esp.path, "EFI"))
     ]
-    on_esp = [path for path in on_esp if paths.is_file(view.guest, path)]
-    by_bios = BootMode.LEGACY_BIOS in view.firmware or not on_esp
-    ordered = [*found, *on_esp] if by_bios else [*on_esp, *found]
-    return list(dict.fromkeys(paths.resolve(view.guest, path) for path in ordered))
+    return [path for path in found if paths.is_file(view.guest, path)]
+
+
+def _named_by_stage2(view: BootView) -> str:
+    """Give the name of the menu that the second stage reads; "" if that cannot be told."""
+    stages: list[str] = load("linux")["grub_legacy"]["stages"]
+    for path in stages:
+        if paths.is_file(view.guest, path):
+            match = _CONFIG_NAME.search(view.guest.head(path, length=_STAGE2_HEADER))
+            if match:
+                return match[1].decode()
+    return ""
 
 
 def _is_installed(view: BootView) -> bool:
@@ -188,14 +208,15 @@ def _judge_others(view: BootView, configs: list[str]) -> Iterator[Finding]:
     texts = {paths.text(view.guest, path) for path in configs}
     if len(texts) < 2:
         return
-    on_esp = [path for path in configs if any(path.startswith(f"{esp.path}/") for esp in view.esps)]
-    told = bool(on_esp) and len(configs) - len(on_esp) < 2 and len(on_esp) < 2
+    in_boot = [path for path in configs if path not in _on_esps(view)]
+    is_told = configs[0].rpartition("/")[2] == _named_by_stage2(view) or len(in_boot) < 2
+    others = ", ".join(configs[1:])
     yield Finding(
-        Severity.INFO if told else Severity.ERROR,
+        Severity.INFO if is_told else Severity.ERROR,
         "several-grub-configs",
-        f"GRUB reads {configs[0]}; there are others that differ: {', '.join(configs[1:])}"
-        if told
-        else f"it cannot be told which of these GRUB reads: {', '.join(configs)}",
+        f"GRUB reads {configs[0]}; there are others that differ: {others}"
+        if is_told
+        else f"it cannot be told which of these GRUB reads: {configs[0]}, {others}",
         "remove the one that is not used from the machine, and export it again",
         SEVERAL_FILES,
     )
