@@ -30,6 +30,7 @@ from converter.inspection import inspect_machine
 from converter.model import BootMode, ConvertTable, Plan, Report, Severity
 from converter.monitor import NullMonitor, Stopwatch
 from converter.policy import choose_boot_mode, is_refused, judge_guest, judge_source
+from converter.policy_storage import judge_room
 from converter.source import open_source
 from converter.source.copy import CopyJob, lay_over
 from converter.source.overlay import create_overlay
@@ -148,7 +149,8 @@ def _judge(
         return Examination(source, Plan(()), (*findings, *error.findings), inspection)
     options = Options(wanted.boot_mode, wanted.generalize, conversion)
     plan = make_plan(machine, facts, inspection.storage, options)
-    return Examination(source, plan, (*findings, *plan.findings), inspection)
+    found = (*findings, *plan.findings, *judge_room(facts, plan))
+    return Examination(source, plan, found, inspection)
 
 
 def _table_conversion(machine: Appliance, facts: Facts, wanted: Wanted) -> Conversion | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from converter import support
+from converter import policy_storage, support
 from converter.data import load
 from converter.model import (
     BootMode,
@@ -290,6 +290,9 @@ _SYSTEM_RULES: Final[tuple[Callable[[Facts, Policy], Iterator[Finding]], ...]] =
     _system,
     _kernel,
     _point_release,
+    policy_storage.subvolumes,
+    policy_storage.other_systems,
+    policy_storage.room,
 )
 _BOOT_RULES: Final[tuple[Callable[[Facts, BootMode | None], Iterator[Finding]], ...]] = (
     _boot_modes,
