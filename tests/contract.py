@@ -164,6 +164,29 @@ class GuestContract:
         assert guest.readlink("/etc/relative") == "/elsewhere"
         assert guest.readlink("/etc/plain") == "/elsewhere"
 
+    def test_what_is_seen_follows_what_is_done(self, guest: Guest) -> None:
+        names = [f"/etc/{name}" for name in ("plain", "empty", "relative", "new", "made", "copy")]
+
+        def kinds() -> list[FileKind | None]:
+            return [None if (found := guest.lstat(name)) is None else found.kind for name in names]
+
+        file, link, directory = FileKind.FILE, FileKind.SYMLINK, FileKind.DIRECTORY
+        assert kinds() == [file, file, link, None, None, None]
+        guest.remove("/etc/plain")
+        assert kinds() == [None, file, link, None, None, None]
+        guest.write("/etc/new", b"new", mode=0o644, uid=0, gid=0)
+        assert kinds() == [None, file, link, file, None, None]
+        guest.symlink("new", "/etc/empty")
+        assert kinds() == [None, link, link, file, None, None]
+        guest.mkdir("/etc/made")
+        assert kinds() == [None, link, link, file, directory, None]
+        guest.copy("/etc/new", "/etc/copy")
+        assert kinds() == [None, link, link, file, directory, file]
+        guest.append("/etc/new", b"er")
+        found = guest.lstat("/etc/new")
+        assert found is not None
+        assert found.size == 5
+
     def test_copy_keeps_everything(self, guest: Guest) -> None:
         guest.copy("/etc/plain", "/etc/.plain.orig")
         assert guest.lstat("/etc/.plain.orig") == guest.lstat("/etc/plain")

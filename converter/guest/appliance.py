@@ -54,6 +54,8 @@ class Appliance(ApplianceDevices):
     ) -> None:
         """Start it. `settings` are libguestfs' environment variables (backend and accelerator)."""
         self._directory = directory
+        # Nobody else changes the guest: what a name is holds until we write.
+        self._seen: dict[str, Stat | None] = {}
         self._thread = threading.get_native_id()
         self._watched = ExitStack()
         with _environment(settings):
@@ -120,7 +122,9 @@ class Appliance(ApplianceDevices):
 
     def lstat(self, path: str) -> Stat | None:
         """See `Guest`."""
-        return self._stat(self._handle.lstatns, path)
+        if path not in self._seen:
+            self._seen[path] = self._stat(self._handle.lstatns, path)
+        return self._seen[path]
 
     def _stat(self, call: Any, path: str) -> Stat | None:  # noqa: ANN401 - a method of the binding
         try:
@@ -206,6 +210,24 @@ class Appliance(ApplianceDevices):
 
     # --- Guest: writing ---------------------------------------------------------------------------
 
+    @contextmanager
+    def _changing(self, what: str) -> Iterator[None]:
+        try:
+            with translated(what):
+                yield
+        finally:
+            self._seen.clear()
+
+    def mount(self, device: str, path: str, *, options: str) -> None:
+        """See `BlockDevices`."""
+        self._seen.clear()
+        super().mount(device, path, options=options)
+
+    def unmount(self) -> None:
+        """See `BlockDevices`."""
+        self._seen.clear()
+        super().unmount()
+
     def write(  # noqa: PLR0913 - a file is all of this
         self,
         path: str,
@@ -218,7 +240,7 @@ class Appliance(ApplianceDevices):
     ) -> None:
         """See `Guest`."""
         there = self.lstat(path)
-        with translated(path):
+        with self._changing(path):
             if there is not None and there.kind is not FileKind.FILE:
                 self._handle.rm(path)
             self._upload(data, path, offset=None)
@@ -229,7 +251,7 @@ class Appliance(ApplianceDevices):
     def append(self, path: str, data: bytes) -> None:
         """See `Guest`."""
         size = self._size(path)
-        with translated(path):
+        with self._changing(path):
             self._upload(data, path, offset=size)
 
     def _upload(self, data: bytes, path: str, *, offset: int | None) -> None:
@@ -246,13 +268,13 @@ class Appliance(ApplianceDevices):
 
     def remove(self, path: str) -> None:
         """See `Guest`."""
-        with translated(path):
+        with self._changing(path):
             self._handle.rm(path)
 
     def symlink(self, target: str, path: str) -> None:
         """See `Guest`."""
         there = self.lstat(path)
-        with translated(path):
+        with self._changing(path):
             if there is not None:
                 self._handle.rm(path)
             self._handle.ln_s(target, path)
@@ -267,13 +289,13 @@ class Appliance(ApplianceDevices):
 
     def mkdir(self, path: str, *, mode: int = 0o755) -> None:
         """See `Guest`."""
-        with translated(path):
+        with self._changing(path):
             self._handle.mkdir_p(path)
             self._handle.chmod(mode, path)
 
     def copy(self, source: str, target: str) -> None:
         """See `Guest`."""
-        with translated(f"{source} to {target}"):
+        with self._changing(f"{source} to {target}"):
             self._handle.cp_a(source, target)
 
 
