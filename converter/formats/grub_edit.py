@@ -66,7 +66,9 @@ class Script:
             found += [
                 (command, has_initramfs)
                 for command in there
-                if _name(command) in linux and len(command.words) > 1
+                if _name(command) in linux
+                and len(command.words) > 1
+                and kernel_args.is_linux(command.words[1].raw)
             ]
         yield from sorted(found, key=lambda item: item[0].words[0].start)
 

@@ -113,7 +113,8 @@ class LegacyMenu:
         for entry in self.entries:
             wanted = "module" if entry.is_hypervisor else "kernel"
             command = entry.first(wanted)
-            if command is not None:
+            file = command.file if command is not None else None
+            if command is not None and file is not None and kernel_args.is_linux(file.word):
                 yield command, entry.has_initramfs
 
     def with_settings(self, edit: kernel_args.Editor) -> str:

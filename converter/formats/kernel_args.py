@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _WORD: Final = re.compile(r'(?:"[^"]*"?|[^\s"])+')
 _FOR_INIT: Final = "--"
+# Programs that are loaded as Linux is, and take other arguments: memtest86+, SYSLINUX's memdisk,
+# iPXE; by the names that their packages give them.
+_NOT_LINUX: Final = re.compile(r"(?:memtest|mt86|memdisk|[gi]pxe)[^/]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,11 @@ def values(words: Sequence[str], key: str) -> list[str]:
     """Give every value of `key`, in order; for most keys the last one counts."""
     named = (parameter(word) for word in words if "=" in word)
     return [value for name, value in named if name == key]
+
+
+def is_linux(image: str) -> bool:
+    """Tell whether the file `image`, which a bootloader starts as Linux, may be Linux."""
+    return not _NOT_LINUX.fullmatch(image.rpartition("/")[2])
 
 
 # --- edits ----------------------------------------------------------------------------------------

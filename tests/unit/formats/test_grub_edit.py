@@ -68,6 +68,7 @@ def test_consoles_come_last_in_recovery_too() -> None:
         ("echo linux /k root=/dev/sda1", "echo linux /k root=/dev/sda1"),
         ("# linux /k root=/dev/sda1", "# linux /k root=/dev/sda1"),
         ("m 'linux /k root=/dev/sda1' { b }", "m 'linux /k root=/dev/sda1' { b }"),
+        ("linux16 /memtest86+.bin root=/dev/sda1", "linux16 /memtest86+.bin root=/dev/sda1"),
         ("linux", "linux"),
         ("linux /k", "linux /k"),
         # Ubuntu's start without an initramfs, and with one after that failed.

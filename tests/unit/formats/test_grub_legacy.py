@@ -115,6 +115,11 @@ def test_consoles_in_every_entry() -> None:
     assert grub_legacy.parse(new).with_arguments(consoles) == new
 
 
+def test_what_is_no_linux_stays() -> None:
+    text = "title Memory test\nkernel /memtest86+.bin\ntitle Boot from CD\nkernel /memdisk raw\n"
+    assert grub_legacy.parse(text).with_arguments(consoles) == text
+
+
 def test_settings_of_update_grub() -> None:
     new = grub_legacy.parse(DEBIAN).with_settings(by_uuid)
     assert new == DEBIAN.replace("# kopt=root=/dev/sda1", "# kopt=root=UUID=1").replace(
