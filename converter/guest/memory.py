@@ -31,11 +31,34 @@ class Node:
     attributes: Mapping[str, bytes] = field(default_factory=dict)
 
 
+def _stat(node: Node) -> Stat:
+    mode = 0o777 if node.kind is FileKind.SYMLINK else node.mode
+    return Stat(node.kind, mode, node.uid, node.gid, len(node.data))
+
+
+class _Steps:
+    """What `resolve` asks for: places whose directories are no links, found as they stand."""
+
+    def __init__(self, guest: MemoryGuest) -> None:
+        self._guest = guest
+
+    def lstat(self, path: str) -> Stat | None:
+        node = self._guest._nodes.get(path)
+        return None if node is None else _stat(node)
+
+    def readlink(self, path: str) -> str:
+        node = self._guest._nodes.get(path)
+        if node is None or node.kind is not FileKind.SYMLINK:
+            raise GuestError(Code.FAILED, f"{path}: is not a symbolic link")
+        return node.data.decode("utf-8", "surrogateescape")
+
+
 class MemoryGuest:
     """A `Guest` over nodes by path."""
 
     def __init__(self, files: Mapping[str, bytes | str | Node] | None = None) -> None:
         """Make a guest with `files`: content (str is UTF-8) or whole nodes, parents implied."""
+        self._steps = _Steps(self)
         self._nodes: dict[str, Node] = {"/": Node(FileKind.DIRECTORY, mode=0o755)}
         for path, content in (files or {}).items():
             self.mkdir(_parent(path))
@@ -47,10 +70,10 @@ class MemoryGuest:
 
     def _find(self, path: str) -> Node | None:
         """Look up what is at `path` itself; links before the last component are followed."""
-        return self._nodes.get(resolve(self, path, follow_last=False))
+        return self._nodes.get(resolve(self._steps, path, follow_last=False))
 
     def _file(self, path: str) -> Node:
-        node = self._nodes.get(resolve(self, path))
+        node = self._nodes.get(resolve(self._steps, path))
         if node is None:
             raise GuestError(Code.MISSING, f"{path}: no such file in the guest")
         if node.kind is not FileKind.FILE:
@@ -59,7 +82,7 @@ class MemoryGuest:
 
     def _place(self, path: str) -> str:
         """Give the real place of a new name; its directory must be there."""
-        place = resolve(self, path, follow_last=False)
+        place = resolve(self._steps, path, follow_last=False)
         directory = self._nodes.get(_parent(place))
         if directory is None or directory.kind is not FileKind.DIRECTORY:
             raise GuestError(Code.MISSING, f"{path}: no such directory in the guest")
@@ -73,13 +96,8 @@ class MemoryGuest:
 
     def lstat(self, path: str) -> Stat | None:
         """See `Guest`."""
-        node = self._nodes.get(path)
-        if node is None and not self._is_absent(path):
-            node = self._find(path)
-        if node is None:
-            return None
-        mode = 0o777 if node.kind is FileKind.SYMLINK else node.mode
-        return Stat(node.kind, mode, node.uid, node.gid, len(node.data))
+        node = self._find(path)
+        return None if node is None else _stat(node)
 
     def read(self, path: str, *, limit: int = TEXT_LIMIT) -> bytes:
         """See `Guest`."""
@@ -100,14 +118,11 @@ class MemoryGuest:
 
     def readlink(self, path: str) -> str:
         """See `Guest`."""
-        node = self._nodes.get(path) or self._find(path)
-        if node is None or node.kind is not FileKind.SYMLINK:
-            raise GuestError(Code.FAILED, f"{path}: is not a symbolic link")
-        return node.data.decode()
+        return self._steps.readlink(resolve(self._steps, path, follow_last=False))
 
     def list(self, path: str) -> tuple[str, ...]:
         """See `Guest`."""
-        place = resolve(self, path)
+        place = resolve(self._steps, path)
         node = self._nodes.get(place)
         if node is None:
             raise GuestError(Code.MISSING, f"{path}: no such directory in the guest")
@@ -143,11 +158,11 @@ class MemoryGuest:
     def append(self, path: str, data: bytes) -> None:
         """See `Guest`."""
         node = self._file(path)
-        self._nodes[resolve(self, path)] = replace(node, data=node.data + data)
+        self._nodes[resolve(self._steps, path)] = replace(node, data=node.data + data)
 
     def remove(self, path: str) -> None:
         """See `Guest`."""
-        place = resolve(self, path, follow_last=False)
+        place = resolve(self._steps, path, follow_last=False)
         node = self._nodes.get(place)
         if node is None:
             raise GuestError(Code.MISSING, f"{path}: no such file in the guest")
@@ -161,7 +176,7 @@ class MemoryGuest:
 
     def set_attributes(self, path: str, attributes: Iterable[tuple[str, bytes]]) -> None:
         """See `Guest`."""
-        place = resolve(self, path, follow_last=False)
+        place = resolve(self._steps, path, follow_last=False)
         node = self._nodes.get(place)
         if node is None:
             raise GuestError(Code.MISSING, f"{path}: no such file in the guest")
@@ -171,7 +186,7 @@ class MemoryGuest:
         """See `Guest`."""
         done = ""
         for part in [part for part in path.split("/") if part]:
-            done = resolve(self, f"{done}/{part}")
+            done = resolve(self._steps, f"{done}/{part}")
             self._nodes.setdefault(done, Node(FileKind.DIRECTORY, mode=0o755))
         if done:
             self._nodes[done] = replace(self._nodes[done], mode=mode)

@@ -1,0 +1,153 @@
+"""What guestfs(3) answers, as our own records; the answers are those of libguestfs 1.48."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from converter.errors import GuestError
+from converter.guest.blockdevices import ApplianceDevices, translated
+from converter.guest.protocol import Code
+from converter.model import Array, Filesystem, Space, Subvolume, Volume, VolumeGroup
+
+
+class Handle:
+    """A handle that gives prepared answers; an exception among them is raised."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+        self.calls: list[tuple[Any, ...]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*arguments: Any) -> Any:
+            self.calls.append((name, *arguments))
+            answer = self.answers[name]
+            found = answer(*arguments) if callable(answer) else answer
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        return call
+
+
+def devices(**answers: Any) -> ApplianceDevices:
+    made = ApplianceDevices()
+    made._handle = Handle(**answers)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [
+        ({"TYPE": "ext4", "UUID": "u", "LABEL": "boot", "VERSION": "1.0"}, ("ext4", "u", "boot")),
+        ({"TYPE": "xfs", "LABEL": "my\\ disk"}, ("xfs", "", "my disk")),
+        ({"TYPE": "ext4", "LABEL": "b\\xc3\\xa4r"}, ("ext4", "", "bär")),
+        ({"TYPE": "ext4", "LABEL": "b\\xe4r"}, ("ext4", "", "b\udce4r")),
+        ({"PTTYPE": "dos", "DEVNAME": "/dev/sda4"}, ("", "", "")),
+        ({}, ("", "", "")),
+        (RuntimeError("blkid: ambivalent result"), ("", "", "")),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "x"), ("", "", "")),
+    ],
+)
+def test_what_is_on_a_device(answer: Any, wanted: tuple[str, str, str]) -> None:
+    found = devices(blkid=answer).probe("/dev/sda1")
+    assert found == Filesystem("/dev/sda1", *wanted)
+
+
+def test_devices_of_one_filesystem_are_told_apart() -> None:
+    found = devices(blkid={"TYPE": "btrfs", "UUID": "u", "UUID_SUB": "s"}).probe("/dev/sda")
+    assert found.member == "s"
+
+
+DETAIL = {
+    "level": "raid1", "devices": "2", "uuid": "a:b", "name": "web:0",
+    "device_dev_sda_role": "0", "device_dev_sda_dev": "/dev/sda",
+    "device_dev_sdb_role": "1", "device_dev_sdb_dev": "/dev/sdb",
+}  # fmt: skip
+
+
+def test_arrays() -> None:
+    found = devices(debug="", list_md_devices=["/dev/md127"], md_detail=DETAIL).arrays()
+    assert found == (Array("/dev/md127", "raid1", "a:b", "web:0", 2, 2),)
+    lost = {**DETAIL, "device_dev_sdb_role": "spare"}
+    (array,) = devices(debug="", list_md_devices=["/dev/md127"], md_detail=lost).arrays()
+    assert array.is_degraded
+
+
+def test_arrays_that_members_are_missing_of_are_started() -> None:
+    state = "Personalities : \nmd127 : inactive sdc[0](S)\n   306176 blocks\nmd1 : active raid1 x\n"
+    made = devices(debug=state, list_md_devices=[], md_detail=DETAIL)
+    assert made.arrays() == ()
+    assert ("debug", "sh", ["mdadm", "--run", "/dev/md127"]) in made._handle.calls
+    assert len([call for call in made._handle.calls if call[0] == "debug"]) == 2
+
+
+@pytest.mark.parametrize("failing", ["debug", "md_detail"])
+def test_arrays_that_cannot_be_started_or_described(failing: str) -> None:
+    answers: dict[str, Any] = {"debug": "", "list_md_devices": ["/dev/md127"], "md_detail": DETAIL}
+    answers[failing] = RuntimeError("no such call")
+    assert len(devices(**answers).arrays()) == (1 if failing == "debug" else 0)
+
+
+def test_groups() -> None:
+    rows = [
+        {"vg_name": "vg", "vg_uuid": "u", "vg_attr": "wz--n-"},
+        {"vg_name": "vg", "vg_uuid": "v", "vg_attr": "wz-pn-"},
+    ]
+    assert devices(vgs_full=rows).groups() == (
+        VolumeGroup("vg", "u"),
+        VolumeGroup("vg", "v", is_complete=False),
+    )
+
+
+def row(name: str, uuid: str, attributes: str, origin: str = "") -> dict[str, Any]:
+    return {"lv_name": name, "lv_uuid": uuid, "lv_attr": attributes, "lv_size": 4096,
+            "origin": origin}  # fmt: skip
+
+
+def test_volumes() -> None:
+    rows = [
+        row("root", "aa", "-wi-a-----"), row("root", "bb", "-wi-------"),
+        row("snap", "c", "swi-a-s---", "root"), row("thin", "d", "Vwi-a-tz--"),
+        row("thinsnap", "e", "Vwi---tz-k", "thin"), row("pool", "f", "twi-aotz--"),
+    ]  # fmt: skip
+    uuids = {"/dev/my-vg/root": "a-a", "/dev/old/root": "b-b"}
+    names = [*uuids, "/dev/my-vg/snap", "/dev/my-vg/thin", "/dev/my-vg/thinsnap", "/dev/my-vg/new"]
+    found = devices(lvs=names, lvs_full=rows, lvuuid=uuids.get).volumes()
+    assert found == (
+        Volume("/dev/my-vg/root", "my-vg", "root", 4096),
+        Volume("/dev/old/root", "old", "root", 4096, is_active=False),
+        Volume("/dev/my-vg/snap", "my-vg", "snap", 4096, is_snapshot=True),
+        Volume("/dev/my-vg/thin", "my-vg", "thin", 4096),
+        Volume("/dev/my-vg/thinsnap", "my-vg", "thinsnap", 4096, is_active=False, is_snapshot=True),
+        Volume("/dev/my-vg/new", "my-vg", "new", 0, is_active=False),
+    )
+
+
+def test_subvolumes() -> None:
+    rows = [{"btrfssubvolume_id": 256, "btrfssubvolume_top_level_id": 5,
+             "btrfssubvolume_path": "@"}]  # fmt: skip
+    made = devices(btrfs_subvolume_list=rows, btrfs_subvolume_get_default=256)
+    assert made.subvolumes("/dev/sda1") == (
+        Subvolume(5, ""),
+        Subvolume(256, "@", is_default=True),
+    )
+
+
+@pytest.mark.parametrize(("files", "inodes"), [(100, 7), (0, None)])
+def test_space(files: int, inodes: int | None) -> None:
+    answer = {"frsize": 1024, "blocks": 10, "bfree": 4, "files": files, "ffree": 7}
+    assert devices(statvfs=answer).space("/") == Space(10240, 4096, inodes)
+
+
+def test_foreign_errors_do_not_leave() -> None:
+    for error, code in (
+        (RuntimeError("stat: /x: No such file or directory"), Code.MISSING),
+        (RuntimeError("mount: wrong fs type"), Code.FAILED),
+        (ValueError("embedded null byte"), Code.FAILED),
+    ):
+        with pytest.raises(GuestError) as caught, translated("/x"):
+            raise error
+        assert caught.value.code == code
+        assert "/x" in caught.value.message
