@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from converter.model import Change
 
 
+# What `RemoveFile.before` of a link begins with.
+LINK: Final = "-> "
 _KINDS: Final = {
     AppendFile: "append-file",
     RemoveFile: "remove-file",
@@ -36,12 +38,26 @@ def kind(change: Change) -> str:
 
 
 def as_json(change: Change) -> dict[str, str | None]:
-    """Give a change as the manifest lists it; `backup` is null where no original is kept by it."""
+    """Give a change as the manifest lists it, with what it takes to undo it.
+
+    `backup` is null where no original is kept by it. For a link that is replaced or removed,
+    `link_before` says where it led.
+    """
     backup = None if isinstance(change, MakeLink | MakeDirectory | ConvertTable) else change.backup
+    before = _link_before(change)
     return {
         "code": change.code,
         "kind": kind(change),
         "path": change.path,
         "reason": change.reason,
         "backup": backup,
+        **({} if before is None else {"link_before": before}),
     }
+
+
+def _link_before(change: Change) -> str | None:
+    if isinstance(change, MakeLink):
+        return change.before
+    if isinstance(change, RemoveFile) and change.before.startswith(LINK):
+        return change.before.removeprefix(LINK)
+    return None

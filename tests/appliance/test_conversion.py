@@ -119,7 +119,7 @@ class TestTheConversion:
             if change["backup"] is not None
         }
         changed = {change["path"] for change in conversion.manifest["changes"]}
-        assert set(kept) == changed & set(before)
+        assert set(kept) == {path for path in changed & set(before) if before[path][0] == "-"}
         for path, backup in kept.items():
             assert tree[backup] == before[path]
 
