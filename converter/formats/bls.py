@@ -15,17 +15,19 @@ from dataclasses import dataclass
 from functools import cmp_to_key, total_ordering
 from typing import TYPE_CHECKING, Final
 
-from converter.formats import versions
-from converter.formats.kernel_args import Edit, Span, spans, spliced
+from converter.formats import kernel_args, versions
+from converter.formats.kernel_args import Edit, Span, spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from converter.formats.kernel_args import Editor
+    from converter.formats.kernel_args import Editor, Piece
 
 # As blscfg puts variables in: with the blank behind them, and another one for it.
 VARIABLE: Final = re.compile(r"\$([A-Za-z0-9_]+) ?")
 _LINE: Final = re.compile(r"^[ \t]*(?P<key>[^\s#]\S*)[ \t]+(?P<value>\S[^\n]*)$", re.MULTILINE)
+# Of options; kernel-install writes one.
+_MOST_LINES: Final = 64
 # Boot counting (UAPI.1): tries left, and done, at the end of the name.
 _COUNTER: Final = re.compile(r"\+(\d{1,9})(?:-\d{1,9})?$")
 
@@ -78,27 +80,28 @@ class Entry:
         An entry without such a line stays: then the boot loader has its own default for it.
         """
         found = self._options()
+        if len(found) > _MOST_LINES:
+            return self
         wanted = edit(self.options)
-        text = self.text
-        first = len(self.options)
-        for number, (line, words) in reversed(list(enumerate(found))):
-            first -= len(words)
-            changed = {
-                at - first: word
-                for at, word in wanted.changed.items()
-                if first <= at < first + len(words)
-            }
+        made: list[Piece] = []
+        first = 0
+        for number, (line, words) in enumerate(found):
+            here = range(first, first + len(words))
+            changed = {at - first: wanted.changed[at] for at in here if at in wanted.changed}
             added = wanted.added if number == len(found) - 1 else ()
-            text = spliced(text, words, Edit(changed, added), start=line.start)
-        return parse(text)
+            made += kernel_args.pieces(words, Edit(changed, added), start=line.start)
+            first += len(words)
+        return parse(kernel_args.put_in(self.text, made))
 
     def with_value(self, key: str, value: str) -> Entry:
         """Give the file with `value` for every `key`, or with a new line of it."""
-        text = self.text
-        for line in reversed(self.lines):
-            if line.key == key:
-                text = text[: line.start] + value + text[line.start + len(line.value) :]
-        if self.get(key) is None:
+        made = [
+            (line.start, line.start + len(line.value), value)
+            for line in self.lines
+            if line.key == key
+        ]
+        text = kernel_args.put_in(self.text, made)
+        if not made:
             gap = "" if not text or text.endswith("\n") else "\n"
             text = f"{text}{gap}{key} {value}\n"
         return parse(text)

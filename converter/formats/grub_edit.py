@@ -18,6 +18,8 @@ from converter.formats.kernel_args import Edit, Span
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from converter.formats.kernel_args import Piece
+
     # Takes the arguments, and whether there is an initramfs with them.
     EntryEditor = Callable[[Sequence[str], bool], Edit]
 
@@ -39,21 +41,16 @@ class Script:
 
         An argument that holds a variable is passed as it is written.
         """
-        text = self.text
-        for command, has_initramfs in reversed(list(self._kernels())):
+        found: list[Piece] = []
+        for command, has_initramfs in self._kernels():
             spans = [
                 Span(word.raw if word.literal is None else word.literal, word.start, word.end)
                 for word in command.words[2:]
             ]
-            text = kernel_args.spliced(
-                text,
-                spans,
-                edit([span.word for span in spans], has_initramfs),
-                start=command.words[1].end,
-                before=" ",
-                quote=_quote,
-            )
-        return text
+            wanted = edit([span.word for span in spans], has_initramfs)
+            start = command.words[1].end
+            found += kernel_args.pieces(spans, wanted, start=start, before=" ", quote=_quote)
+        return kernel_args.put_in(self.text, found)
 
     def _kernels(self) -> Iterator[tuple[Command, bool]]:
         """Give each command that loads a kernel, and whether the same list loads an initramfs."""
@@ -84,17 +81,17 @@ class Script:
 
     def with_variables(self, names: Iterable[str], edit: kernel_args.Editor) -> str:
         """Give the text with the kernel arguments edited that are assigned to variables."""
-        wanted, text = frozenset(names), self.text
-        for word in reversed(list(_assignments(self.text))):
+        wanted = frozenset(names)
+        found: list[Piece] = []
+        for word in _assignments(self.text):
             match = _SET.fullmatch(word.raw)
             if match is None or match["name"] not in wanted or _is_mixed(match):
                 continue
             value = kernel_args.edited(match["value"], edit)
-            if value == match["value"]:
-                continue
-            quote = match["quote"] or ("" if _PLAIN_WORD.fullmatch(value) else '"')
-            text = f"{text[: word.start]}{match['name']}={quote}{value}{quote}{text[word.end :]}"
-        return text
+            if value != match["value"]:
+                quote = match["quote"] or ("" if _PLAIN_WORD.fullmatch(value) else '"')
+                found.append((word.start, word.end, f"{match['name']}={quote}{value}{quote}"))
+        return kernel_args.put_in(self.text, found)
 
     def assigns(self, name: str) -> bool:
         """Tell whether the script assigns something to the variable `name`."""
@@ -105,16 +102,16 @@ class Script:
 
         Also that of the menu that is hidden by a `sleep`.
         """
-        text = self.text
-        for command in reversed(list(commands(parse(text)))):
-            if command.name == "sleep" and _is_too_long(command.words[-1].literal, limit):
-                word = command.words[-1]
-                text = f"{text[: word.start]}{limit}{text[word.end :]}"
+        found: list[Piece] = []
+        for command in commands(parse(self.text)):
+            last = command.words[-1]
+            if command.name == "sleep" and _is_too_long(last.literal, limit):
+                found.append((last.start, last.end, str(limit)))
             for word in _assigned(command):
                 name, _, value = (word.literal or "").partition("=")
                 if name == "timeout" and _is_too_long(value, limit):
-                    text = f"{text[: word.start]}timeout={limit}{text[word.end :]}"
-        return text
+                    found.append((word.start, word.end, f"timeout={limit}"))
+        return kernel_args.put_in(self.text, found)
 
 
 def _is_mixed(match: re.Match[str]) -> bool:

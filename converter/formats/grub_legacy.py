@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from converter.formats import kernel_args
-from converter.formats.kernel_args import Edit, Span, spliced
+from converter.formats.kernel_args import Edit, Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from converter.formats.kernel_args import Piece
 
     # Takes the arguments, and whether there is an initramfs with them.
     EntryEditor = Callable[[Sequence[str], bool], Edit]
@@ -101,13 +103,13 @@ class LegacyMenu:
 
     def with_arguments(self, edit: EntryEditor) -> str:
         """Give the text with the arguments of every kernel edited, and of Linux under Xen."""
-        text = self.text
-        for command, has_initramfs in reversed(list(self._kernels())):
+        found: list[Piece] = []
+        for command, has_initramfs in self._kernels():
             file, words = command.file, command.parameters
             wanted = edit([span.word for span in words], has_initramfs)
             if file is not None:
-                text = spliced(text, words, wanted, start=file.end, before=" ")
-        return text
+                found += kernel_args.pieces(words, wanted, start=file.end, before=" ")
+        return kernel_args.put_in(self.text, found)
 
     def _kernels(self) -> Iterator[tuple[Command, bool]]:
         for entry in self.entries:
@@ -128,19 +130,17 @@ class LegacyMenu:
     def with_timeout(self, limit: int) -> str:
         """Give the text with a timeout of at most `limit` seconds; without one, GRUB would wait."""
         found = [command for command in self.commands if command.name == "timeout"]
-        text = self.text
-        for command in reversed(found):
+        pieces: list[Piece] = []
+        for command in found:
             is_number = _NUMBER.fullmatch(command.arguments)
             if not is_number or not 0 <= int(command.arguments) <= limit:
                 end = command.start + len(command.arguments)
-                if end == command.begin + len(command.name):
-                    text = f"{text[:end]} {limit}{text[end:]}"
-                else:
-                    text = f"{text[: command.start]}{limit}{text[end:]}"
-        if found or not self.entries:
-            return text
-        at = _first_title(text)
-        return f"{text[:at]}timeout {limit}\n{text[at:]}"
+                gap = " " if end == command.begin + len(command.name) else ""
+                pieces.append((command.start, end, f"{gap}{limit}"))
+        if not found and self.entries:
+            at = _first_title(self.text)
+            pieces.append((at, at, f"timeout {limit}\n"))
+        return kernel_args.put_in(self.text, pieces)
 
 
 def _first_title(text: str) -> int:

@@ -360,7 +360,7 @@ class Run:
 
     def _expand(self, word: Word) -> list[str]:
         """Give the values of a word: none for an empty variable, several for one that is split."""
-        pieces = [""]
+        pieces: list[list[str]] = [[]]
         was_quoted = False
         for part in word.parts:
             value = self._value(part.text) if part.is_variable else part.text
@@ -368,11 +368,12 @@ class Run:
             was_quoted = was_quoted or part.is_quoted or not part.is_variable
             if part.is_variable and not part.is_quoted:
                 first, *rest = value.split() or [""]
-                pieces[-1] += first
-                pieces += rest
+                pieces[-1].append(first)
+                pieces += [[item] for item in rest]
             else:
-                pieces[-1] += value
-        return pieces if was_quoted or any(pieces) else []
+                pieces[-1].append(value)
+        values = ["".join(piece) for piece in pieces]
+        return values if was_quoted or any(values) else []
 
     def _value(self, name: str) -> str:
         if name.isdecimal():

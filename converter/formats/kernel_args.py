@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     Editor = Callable[[Sequence[str]], "Edit"]
+    # What comes into a text: from where to where, and what.
+    Piece = tuple[int, int, str]
 
 _WORD: Final = re.compile(r'(?:"[^"]*"?|[^\s"])+')
 _FOR_INIT: Final = "--"
@@ -94,26 +96,37 @@ def edited(line: str, edit: Editor) -> str:
     return spliced(line, found, edit([span.word for span in found]))
 
 
-def spliced(  # noqa: PLR0913 - a place in a text is all of this
-    text: str,
+def spliced(text: str, words: Sequence[Span], edit: Edit, *, start: int = 0) -> str:
+    """Give `text` with an edit of its `words` put in.
+
+    `start` is where words would begin if there were none.
+    """
+    return put_in(text, pieces(words, edit, start=start))
+
+
+def pieces(
     words: Sequence[Span],
     edit: Edit,
     *,
     start: int = 0,
     before: str = "",
     quote: Callable[[str], str] = str,
-) -> str:
-    """Give `text` with an edit of its `words` put in.
+) -> list[Piece]:
+    """Give what an edit of `words` puts into the text around them.
 
     `start` is where words would begin if there were none, and `before` what separates the first
     one from what stands there. New words are written by `quote`.
     """
-    pieces = [*_changes(words, edit, quote)]
+    found = [*_changes(words, edit, quote)]
     if edit.added:
         gone = all(edit.changed.get(number, "") is None for number in range(len(words)))
-        pieces.append(
-            _addition(words, edit, quote, start, before if not words else "" if gone else " ")
-        )
+        gap = before if not words else "" if gone else " "
+        found.append(_addition(words, edit, quote, start, gap))
+    return found
+
+
+def put_in(text: str, pieces: Iterable[Piece]) -> str:
+    """Give `text` with each piece (start, end, new text) in the place of what is there."""
     done, at = [], 0
     for begin, end, new in sorted(pieces, key=lambda piece: piece[:2]):
         done += [text[at:begin], new]

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 MAX_DEPTH: Final = 16
 # Of lines with a quote that is not closed, after which reading goes on with the next line.
 _MOST_FAULTS: Final = 64
+# Of assignments to a few variables; only the last to each counts.
+_MOST_EDITS: Final = 64
 
 _BLANK: Final = re.compile(r"(?:[ \t\r]|\\\n)+")
 _COMMENT: Final = re.compile(r"#[^\n]*")
@@ -131,6 +133,8 @@ class ShellVars:
         Quotes and expansions in the value stay. Where words cannot be put in like that, a value
         without expansions is written anew; one with them is left alone.
         """
+        if edit == Edit():
+            return self
         wanted = applied([span.word for span in item.words], edit)
         number = self.assignments.index(item)
         candidates = [self._spliced(item, edit)]
@@ -148,12 +152,12 @@ class ShellVars:
         return self
 
     def with_words(self, names: Iterable[str], edit: Editor) -> ShellVars:
-        """Give the file with the words edited of every assignment to one of `names`."""
+        """Give the file with the words edited of the assignments to `names`: the last ones."""
         wanted, made = frozenset(names), self
-        for number, item in enumerate(self.assignments):
-            if item.name in wanted:
-                words = [span.word for span in item.words]
-                made = made.edited(made.assignments[number], edit(words))
+        found = [number for number, item in enumerate(self.assignments) if item.name in wanted]
+        for number in found[-_MOST_EDITS:]:
+            item = made.assignments[number]
+            made = made.edited(item, edit([span.word for span in item.words]))
         return made
 
     def _spliced(self, item: Assignment, edit: Edit) -> str:

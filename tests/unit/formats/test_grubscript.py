@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -514,3 +516,10 @@ def test_any_title_is_found_again(title: str) -> None:
         assert selected.entry is not None
         assert not selected.is_fallback
         assert path(selected.entry.linux) == "/k"
+
+
+@pytest.mark.parametrize("piece", ["\\a", "$", "'a'", "$a"])
+def test_a_word_of_many_parts_is_read_in_time(piece: str) -> None:
+    begun = time.process_time()
+    menu("set a=b\necho " + piece * 100_000 + "\n")
+    assert time.process_time() - begun < 5
