@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _LEAST_PYTHON: Final = (3, 11)
 # The appliance is built once and takes this much; overlays hold changes only.
 _LEAST_FREE: Final = 1 << 30
+# Where an administrator's programs are: the appliance has them, whoever builds it.
+_SYSTEM_PATH: Final = "/usr/sbin:/sbin"
 _CACHE: Final = "/var/tmp"  # noqa: S108 - only looked at
 
 
@@ -73,7 +75,7 @@ def _module(row: Mapping[str, str]) -> Check:
 
 
 def _tool(row: Mapping[str, str]) -> Check:
-    path = shutil.which(row["name"])
+    path = shutil.which(row["name"], path=f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_PATH}")
     detail = path or f"needed for {row['purpose']}"
     return Check(row["name"], path is not None, detail, _packages(row))
 

@@ -34,7 +34,7 @@ def test_what_is_missing_is_told_with_its_packages(
     def fail(_: str) -> None:
         raise ImportError("libguestfs.so.0: cannot open shared object file")
 
-    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setattr(shutil, "which", lambda _name, **_options: None)
     monkeypatch.setattr(doctor, "import_module", fail)
     found = checked(row["name"])
     assert not found.ok
