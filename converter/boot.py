@@ -124,7 +124,8 @@ def _machine(overlays: Sequence[Path], work: Path, firmware: Firmware, bus: Bus)
     argv = [
         "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot",
         "-machine", f"{chipset},graphics=off", *choose().qemu_arguments, "-smp", "2", "-m", "1024",
-        "-display", "none", "-vga", "none", "-serial", "stdio",
+        # Without a screen to draw on, GRUB's gfxterm takes minutes.
+        "-display", "none", "-vga", "std", "-serial", "stdio",
         "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny",
         "-netdev", "user,id=net0,restrict=on",
         "-device", f"e1000e,netdev=net0,mac={_CARD},addr=0x1d",

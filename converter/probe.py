@@ -34,8 +34,10 @@ _CONFIGS: Final[tuple[tuple[str, Callable[[str], str]], ...]] = (
 
 _SCRIPT: Final = """\
 #!/bin/sh
-exec > /dev/ttyS0 2> /dev/null
-say() {{ while read -r line; do printf '\\n%s\\n' "{token} $1 $line"; done; }}
+exec 2> /dev/null
+# Opened anew for each line, and never by the session's leader: a getty that starts hangs up
+# whoever has the port open, and kills the session that it is the terminal of (vhangup(2)).
+say() {{ while read -r line; do printf '\\n%s\\n' "{token} $1 $line" > /dev/ttyS0; done; }}
 waited=0
 while [ "$waited" -lt 120 ]; do
     state=$(systemctl is-system-running)
@@ -59,8 +61,7 @@ systemctl list-units --state=failed --no-legend --plain | while read -r unit _; 
     echo "$unit"
 done | say failed
 uname -r | say kernel
-echo
-echo "{token} end"
+echo | say end
 """
 _UNIT_TEXT: Final = f"""\
 [Unit]
