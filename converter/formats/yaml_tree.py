@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Text, a list of trees, or a mapping from text to trees.
 Tree = str | list[Any] | dict[str, Any]
 
-LARGEST: Final = 512 << 10
+LARGEST: Final = 256 << 10
 _DEEPEST: Final = 24
 _MOST_NODES: Final = 10_000
 

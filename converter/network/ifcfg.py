@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from converter.formats import shellvars
 from converter.guest import paths
 from converter.model import LinkKind, NetworkLink, NetworkStack
-from converter.network import names, networkmanager_config, services
+from converter.network import changes, names, networkmanager_config, services
 from converter.network.links import base_of_name, kind_of_name, make_stack, merge, on_cards
 
 if TYPE_CHECKING:
@@ -33,11 +33,6 @@ DIRECTORY: Final = "/etc/sysconfig/network-scripts"
 OURS: Final = f"{DIRECTORY}/ifcfg-eth0"
 SETTINGS: Final = "/etc/sysconfig/network"
 _STATIC_ROUTES: Final = ("/etc/sysconfig/static-routes", "/etc/sysconfig/static-routes-ipv6")
-_CODE: Final = "network-dhcp"
-_REASON: Final = (
-    "the addresses and card names of the source network do not exist on EC2:"
-    " DHCP on whatever card there is"
-)
 _ANY_CARD: Final = """\
 # DHCP on whatever network card this machine has (put in by converter).
 NAME=any-card
@@ -91,15 +86,15 @@ def to_dhcp(guest: RecordingGuest, stack: NetworkStack) -> None:
         services.require_client(guest, NAME)
         names.keep_kernel_names(guest)
     text = _FIRST_CARD if by_script else _ANY_CARD
-    guest.write(OURS, text.encode(), code=_CODE, reason=_REASON)
+    changes.write(guest, OURS, text)
     _release_settings(guest)
 
 
 def let_go(guest: RecordingGuest, stack: NetworkStack) -> None:
     """Plan that no ifcfg file configures a card."""
     _release(guest, stack)
-    if paths.is_file(guest, OURS) and OURS in stack.files:
-        guest.remove(OURS, code=_CODE, reason=_REASON)
+    if OURS in stack.files:
+        changes.remove(guest, OURS)
     _release_settings(guest)
 
 
@@ -111,17 +106,18 @@ def _release(guest: RecordingGuest, stack: NetworkStack) -> None:
         if link.name not in gone:
             continue
         if path != OURS:
-            guest.remove(path, code=_CODE, reason=_REASON)
+            changes.remove(guest, path)
         suffix = path.rpartition("/ifcfg-")[2]
         for prefix in ("route-", "route6-", "rule-", "rule6-"):
-            guest.remove(f"{DIRECTORY}/{prefix}{suffix}", code=_CODE, reason=_REASON)
+            changes.remove(guest, f"{DIRECTORY}/{prefix}{suffix}")
     for path in _STATIC_ROUTES:
-        if paths.is_file(guest, path):
-            guest.remove(path, code=_CODE, reason=_REASON)
+        changes.remove(guest, path)
 
 
 def _release_settings(guest: RecordingGuest) -> None:
     """Plan that networking is on and no default route is fixed for all cards."""
+    if paths.is_directory(guest, SETTINGS):
+        return  # SUSE's
     text = paths.text(guest, SETTINGS)
     wanted = shellvars.parse(text or "")
     if _script_is_started(guest) and (wanted.get("NETWORKING") or "no") != "yes":
@@ -131,7 +127,7 @@ def _release_settings(guest: RecordingGuest) -> None:
             wanted = wanted.with_value(name, "")
     if str(wanted) != (text or ""):
         reason = "the gateway of the source network does not exist on EC2"
-        guest.write(SETTINGS, paths.encode(str(wanted)), code=_CODE, reason=reason)
+        guest.write(SETTINGS, paths.encode(str(wanted)), code=changes.CODE, reason=reason)
 
 
 # --- reading --------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from converter.formats import interfaces, shellvars
 from converter.guest import paths
 from converter.model import Finding, LinkKind, NetworkLink, NetworkStack, Severity
-from converter.network import names, services
+from converter.network import changes, names, services
 from converter.network.links import base_of_name, is_card_name, kind_of_name, make_stack, on_cards
 from converter.network.links import merge as merge_links
 
@@ -31,13 +31,9 @@ if TYPE_CHECKING:
 
 NAME: Final = "ifupdown"
 CONFIG: Final = "/etc/network/interfaces"
-SCRIPT: Final = "/etc/network/converter-any-interface"
+# With a dot in its name `source-directory` does not take it for a file of stanzas.
+SCRIPT: Final = "/etc/network/converter-any-interface.sh"
 DEFAULTS: Final = "/etc/default/networking"
-_CODE: Final = "network-dhcp"
-_REASON: Final = (
-    "the addresses and card names of the source network do not exist on EC2:"
-    " DHCP on whatever card there is"
-)
 _HOTPLUG_RULES: Final = (
     "/lib/udev/rules.d/80-ifupdown.rules",
     "/usr/lib/udev/rules.d/80-ifupdown.rules",
@@ -90,7 +86,7 @@ def to_dhcp(guest: RecordingGuest, stack: NetworkStack) -> None:
     block = _ANY_CARD if _knows_patterns(guest) else _FIRST_CARD
     if block is _ANY_CARD:
         reason = "maps whatever card there is to the one DHCP stanza"
-        guest.write(SCRIPT, _SCRIPT_TEXT.encode(), code=_CODE, reason=reason, mode=0o755)
+        guest.write(SCRIPT, _SCRIPT_TEXT.encode(), code=changes.CODE, reason=reason, mode=0o755)
     else:
         names.keep_kernel_names(guest)
     _rewrite(guest, stack, block)
@@ -120,7 +116,7 @@ def _without_ours(guest: ReadableGuest, path: str) -> str:
 def _write(guest: RecordingGuest, path: str, wanted: str, block: str) -> None:
     if block:
         wanted = f"{wanted.rstrip()}\n\n{block}" if wanted.strip() else block
-    guest.write(path, paths.encode(wanted), code=_CODE, reason=_REASON)
+    changes.write(guest, path, wanted)
 
 
 def _kept(files: list[interfaces.Interfaces]) -> set[str]:

@@ -11,13 +11,14 @@ networkd gets cards by the pattern `e*`. NetworkManager's renderer took no patte
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from converter.formats import FormatError, yaml_tree
 from converter.guest import paths
 from converter.guest.services import is_masked
 from converter.model import Finding, LinkKind, NetworkLink, NetworkStack, Severity
-from converter.network import services
+from converter.network import changes, services
 from converter.network.links import kind_of_name, make_stack, merge, on_cards, primary
 
 if TYPE_CHECKING:
@@ -32,12 +33,9 @@ OURS: Final = f"{DIRECTORY}/90-converter.yaml"
 NETWORK_MANAGER: Final = "NetworkManager"
 _NETWORKD: Final = "networkd"
 _VENDOR: Final = ("/usr/lib/netplan", "/lib/netplan")
-_CODE: Final = "network-dhcp"
-_REASON: Final = (
-    "the addresses and card names of the source network do not exist on EC2:"
-    " DHCP on whatever card there is"
-)
 _HEAD: Final = "# DHCP on whatever network card this machine has (put in by converter).\n"
+_HIDING: Final = "network: {version: 2}\n"
+_MOST_FILES: Final = 64
 _ID: Final = "any-card"
 _KINDS: Final = {
     "ethernets": LinkKind.ETHERNET,
@@ -105,7 +103,7 @@ def _replace(
     """Plan our file in the place of all that define links; who configures others stays the same."""
     network = {"version": "2", "renderer": _renderer(trees), **links}
     text = _HEAD + yaml_tree.dump({"network": network})
-    guest.write(OURS, text.encode(), code=_CODE, reason=_REASON, mode=0o600)
+    changes.write(guest, OURS, text, mode=0o600)
     for path, tree in trees.items():
         if path != OURS and any(_definitions({path: tree})):
             _take_away(guest, path)
@@ -116,11 +114,10 @@ def _replace(
 def _take_away(guest: RecordingGuest, path: str) -> None:
     """Plan that a file counts no more: it goes, but for a vendor's, which is hidden by another."""
     if path.startswith(DIRECTORY):
-        guest.remove(path, code=_CODE, reason=_REASON)
+        changes.remove(guest, path)
     else:
         name = path.rpartition("/")[2]
-        hiding = b"network: {version: 2}\n"
-        guest.write(f"{DIRECTORY}/{name}", hiding, code=_CODE, reason=_REASON, mode=0o600)
+        changes.write(guest, f"{DIRECTORY}/{name}", _HIDING, mode=0o600)
 
 
 def _require_renderer(guest: RecordingGuest, chosen: str) -> None:
@@ -168,12 +165,20 @@ def _read(guest: ReadableGuest) -> tuple[Trees, dict[str, str]]:
     """Read every file: what it says, or what is wrong with it."""
     trees: Trees = {}
     unreadable: dict[str, str] = {}
-    for path in _files(guest):
+    for number, path in enumerate(_files(guest)):
         try:
-            trees[path] = yaml_tree.parse(paths.text(guest, path) or "")
+            if number >= _MOST_FILES:
+                raise FormatError(f"is one of more than {_MOST_FILES} files")  # noqa: TRY301
+            trees[path] = _parse(paths.text(guest, path) or "")
         except FormatError as error:
             unreadable[path] = str(error)[:300]
     return trees, unreadable
+
+
+@lru_cache(maxsize=_MOST_FILES)
+def _parse(text: str) -> yaml_tree.Tree:
+    """Read a file; the same ones are asked for again while planning."""
+    return yaml_tree.parse(text)
 
 
 def _definitions(trees: Trees) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -2,20 +2,23 @@
 
 The first .network file in lexical order that matches a card wins, over /etc and the vendor's
 directories (/run is empty at boot); a file in /etc hides one of the same name. One file is made to
-match every Ethernet card and to ask for DHCP; the others that configured cards go, with the bonds,
-bridges and VLANs that were made of them. Files for wireless cards and for links that need no card
-stay. A vendor's file is masked only where it would come first and catch the card.
+match every Ethernet card and to ask for DHCP, unless the vendor's does; the others that configured
+cards go, with the bonds, bridges and VLANs that were made of them. Files for wireless cards and for
+links that need no card stay. A vendor's file is masked only where it would come first and catch the
+card.
 """
 
 from __future__ import annotations
 
+import fnmatch
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from converter.data import load
 from converter.formats import ini
 from converter.guest import paths
 from converter.model import FileKind, LinkKind, NetworkLink, NetworkStack
-from converter.network import services
+from converter.network import changes, services
 from converter.network.links import is_card_name, kind_of_name, make_stack, merge, on_cards
 
 if TYPE_CHECKING:
@@ -30,11 +33,6 @@ _VENDOR: Final = (
     "/usr/local/lib/systemd/network",
     "/usr/lib/systemd/network",
     "/lib/systemd/network",
-)
-_CODE: Final = "network-dhcp"
-_REASON: Final = (
-    "the addresses and card names of the source network do not exist on EC2:"
-    " DHCP on whatever card there is"
 )
 _OURS: Final = "10-converter-dhcp.network"
 _ANY_CARD: Final = """\
@@ -84,18 +82,32 @@ def find(guest: ReadableGuest) -> NetworkStack | None:
         return None
     files = _read(guest)
     shown = [file for file in files if file.path.startswith(DIRECTORY) or file.link.addresses]
-    return make_stack(NAME, (file.path for file in shown), merge(file.link for file in shown))
+    return make_stack(
+        NAME,
+        (file.path for file in shown),
+        merge(file.link for file in shown),
+        managed=_vendor_asks(files),
+    )
 
 
-def to_dhcp(guest: RecordingGuest, _stack: NetworkStack) -> None:
+def _vendor_asks(files: Sequence[_File]) -> bool:
+    """Tell whether the vendor's files already ask for DHCP on any card."""
+    catching = (file for file in files if not _is_admins(file) and _catches_card(file.unit))
+    first = next(catching, None)
+    return first is not None and first.link.dhcp and not first.link.addresses
+
+
+def to_dhcp(guest: RecordingGuest, stack: NetworkStack) -> None:
     """Plan that one file asks for DHCP on any card and that no other configures one."""
     files = _read(guest)
     going = _going(files)
+    if stack.managed and not any(_is_admins(file) for file in going):
+        return
     ours = next(
         (file for file in going if _is_admins(file) and file.name.endswith(".network")), None
     )
     path = ours.path if ours else f"{DIRECTORY}/{_OURS}"
-    guest.write(path, _ANY_CARD.encode(), code=_CODE, reason=_REASON)
+    changes.write(guest, path, _ANY_CARD)
     _remove_drop_ins(guest, ours)
     name = path.rpartition("/")[2]
     _release(guest, (file for file in going if file.path != path), before=name)
@@ -110,20 +122,19 @@ def _release(guest: RecordingGuest, going: Iterable[_File], *, before: str) -> N
     """Plan that files count no more; a vendor's only if it catches a card, and comes `before`."""
     for file in going:
         if _is_admins(file):
-            guest.remove(file.path, code=_CODE, reason=_REASON)
+            changes.remove(guest, file.path)
             _remove_drop_ins(guest, file)
         elif _catches_card(file.unit) and (not before or file.name < before):
             reason = "would come first and configure the card in another way"
-            guest.symlink("/dev/null", f"{DIRECTORY}/{file.name}", code=_CODE, reason=reason)
+            changes.mask(guest, f"{DIRECTORY}/{file.name}", reason=reason)
 
 
 def _remove_drop_ins(guest: RecordingGuest, file: _File | None) -> None:
     for path in file.drop_ins if file else ():
         if path.startswith(DIRECTORY):
-            guest.remove(path, code=_CODE, reason=_REASON)
+            changes.remove(guest, path)
         elif file is not None:
-            mask = f"{DIRECTORY}/{file.name}.d/{path.rpartition('/')[2]}"
-            guest.symlink("/dev/null", mask, code=_CODE, reason=_REASON)
+            changes.mask(guest, f"{DIRECTORY}/{file.name}.d/{path.rpartition('/')[2]}")
 
 
 def _is_admins(file: _File) -> bool:
@@ -267,5 +278,10 @@ def _catches_card(unit: ini.Ini) -> bool:
     virtualization = _positive(unit.words("Match", "Virtualization"))
     if virtualization & {"container", "vmware", "oracle", "microsoft"}:
         return False
+    drivers = _positive(unit.words("Match", "Driver"))
+    known: list[str] = load("linux")["network"]["card_drivers"]
+    if drivers and not any(fnmatch.fnmatchcase(name, d) for d in drivers for name in known):
+        return False
+    types = _positive(unit.words("Match", "Type"))
     names = _positive(unit.words("Match", "Name"))
-    return not names or is_card_name(names)
+    return (not types or "ether" in types) and (not names or is_card_name(names))

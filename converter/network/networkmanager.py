@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from converter.formats import ini
 from converter.guest import paths
 from converter.model import LinkKind, NetworkLink, NetworkStack
-from converter.network import netplan, services
+from converter.network import changes, netplan, services
 from converter.network import networkmanager_config as config
 from converter.network.links import kind_of_name, make_stack, merge, on_cards
 
@@ -27,11 +27,6 @@ if TYPE_CHECKING:
 NAME: Final = "networkmanager"
 DIRECTORY: Final = "/etc/NetworkManager/system-connections"
 PROFILE: Final = f"{DIRECTORY}/converter-any-card.nmconnection"
-_CODE: Final = "network-dhcp"
-_REASON: Final = (
-    "the addresses and card names of the source network do not exist on EC2:"
-    " DHCP on whatever card there is"
-)
 # Always the same, so that a second conversion finds nothing to do.
 _UUID: Final = uuid.uuid5(uuid.NAMESPACE_URL, "converter:any-card")
 _ANY_CARD: Final = f"""\
@@ -84,7 +79,7 @@ def to_dhcp(guest: RecordingGuest, stack: NetworkStack) -> None:
     """Plan one profile for every card; those of the source's cards go."""
     removed = _release(guest)
     if removed or not stack.managed:
-        guest.write(PROFILE, _ANY_CARD.encode(), code=_CODE, reason=_REASON, mode=0o600)
+        changes.write(guest, PROFILE, _ANY_CARD, mode=0o600)
 
 
 def let_go(guest: RecordingGuest, _stack: NetworkStack) -> None:
@@ -104,7 +99,7 @@ def _release(guest: RecordingGuest) -> bool:
     gone = {link.name for link in on_cards(merge(link for _, link in profiles))}
     going = [path for path, link in profiles if link.name in gone]
     for path in going:
-        guest.remove(path, code=_CODE, reason=_REASON)
+        changes.remove(guest, path)
     return bool(going) or paths.is_file(guest, PROFILE)
 
 

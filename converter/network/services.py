@@ -13,12 +13,15 @@ from converter.guest.services import is_enabled
 from converter.model import FileKind, Finding, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from converter.guest.protocol import ReadableGuest
     from converter.guest.recording import RecordingGuest
 
 _PROGRAMS: Final = ("/sbin", "/usr/sbin", "/usr/bin", "/bin")
+_INITS: Final = ("/usr/lib/systemd/systemd", "/lib/systemd/systemd", "/etc/rc[0-9S].d",
+                 "/etc/rc.d/rc[0-9].d", "/etc/init.d/rc[0-9].d", "/etc/init/*.conf",
+                 "/etc/runlevels/*")  # fmt: skip
 # What a program is linked to by who wants it not to be run.
 _NOTHING: Final = frozenset({"true", "false", "null", ":"})
 
@@ -35,7 +38,20 @@ def is_installed(guest: ReadableGuest, stack: str) -> bool:
 
 def is_started(guest: ReadableGuest, stack: str) -> bool:
     """Tell whether something starts `stack` at boot."""
-    return is_enabled(guest, _row(stack)["started_by"])
+    return _is_enabled(guest, _row(stack)["started_by"])
+
+
+def _is_enabled(guest: ReadableGuest, names: Sequence[str]) -> bool:
+    """Tell whether any of `names` is started, by a run level of OpenRC too (openrc-run(8))."""
+    scripts = (name for name in names if "." not in name)
+    return is_enabled(guest, names) or any(
+        paths.glob(guest, f"/etc/runlevels/*/{name}") for name in scripts
+    )
+
+
+def has_known_init(guest: ReadableGuest) -> bool:
+    """Tell whether what is started can be seen from files that are understood here."""
+    return any(paths.glob(guest, pattern) for pattern in _INITS)
 
 
 def service_of(stack: str) -> str:
@@ -46,7 +62,7 @@ def service_of(stack: str) -> str:
 def others(guest: ReadableGuest) -> tuple[str, ...]:
     """Give the stacks that are started, but only named by us."""
     rows: dict[str, list[str]] = load("linux")["network"]["others"]
-    return tuple(name for name, started_by in rows.items() if is_enabled(guest, started_by))
+    return tuple(name for name, started_by in rows.items() if _is_enabled(guest, started_by))
 
 
 def has_client(guest: ReadableGuest, programs: Iterable[str]) -> bool:

@@ -17,7 +17,7 @@ from converter.formats import shellvars
 from converter.guest import paths
 from converter.guest.services import UNITS
 from converter.model import FileKind, LinkKind, NetworkLink, NetworkStack
-from converter.network import names, services
+from converter.network import changes, names, services
 from converter.network.links import base_of_name, kind_of_name, make_stack, merge, on_cards
 
 if TYPE_CHECKING:
@@ -31,11 +31,6 @@ NAME: Final = "suse"
 DIRECTORY: Final = "/etc/sysconfig/network"
 OURS: Final = f"{DIRECTORY}/ifcfg-eth0"
 SETTINGS: Final = f"{DIRECTORY}/config"
-_CODE: Final = "network-dhcp"
-_REASON: Final = (
-    "the addresses and card names of the source network do not exist on EC2:"
-    " DHCP on whatever card there is"
-)
 _FIRST_CARD: Final = """\
 # DHCP on the first network card (put in by converter).
 BOOTPROTO='dhcp'
@@ -63,14 +58,14 @@ def to_dhcp(guest: RecordingGuest, stack: NetworkStack) -> None:
         services.require_client(guest, NAME)
     names.keep_kernel_names(guest)
     _release(guest, stack)
-    guest.write(OURS, _FIRST_CARD.encode(), code=_CODE, reason=_REASON)
+    changes.write(guest, OURS, _FIRST_CARD)
 
 
 def let_go(guest: RecordingGuest, stack: NetworkStack) -> None:
     """Plan that no ifcfg file configures a card."""
     _release(guest, stack)
     if OURS in stack.files:
-        guest.remove(OURS, code=_CODE, reason=_REASON)
+        changes.remove(guest, OURS)
 
 
 def _release(guest: RecordingGuest, stack: NetworkStack) -> None:
@@ -81,11 +76,11 @@ def _release(guest: RecordingGuest, stack: NetworkStack) -> None:
         if link.name not in gone:
             continue
         if path != OURS:
-            guest.remove(path, code=_CODE, reason=_REASON)
+            changes.remove(guest, path)
         for prefix in ("ifroute-", "ifrule-"):
             suffix = path.rpartition("/ifcfg-")[2]
-            guest.remove(f"{DIRECTORY}/{prefix}{suffix}", code=_CODE, reason=_REASON)
-    guest.remove(f"{DIRECTORY}/routes", code=_CODE, reason=_REASON)
+            changes.remove(guest, f"{DIRECTORY}/{prefix}{suffix}")
+    changes.remove(guest, f"{DIRECTORY}/routes")
     _release_settings(guest)
 
 
@@ -104,7 +99,7 @@ def _release_settings(guest: RecordingGuest) -> None:
             wanted = wanted.with_value(key, "")
     if str(wanted) != text:
         reason = "name servers and cards of the source network are not there on EC2"
-        guest.write(SETTINGS, paths.encode(str(wanted)), code=_CODE, reason=reason)
+        guest.write(SETTINGS, paths.encode(str(wanted)), code=changes.CODE, reason=reason)
 
 
 # --- reading --------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ def release_wait_online(guest: RecordingGuest, *, networkd_has_cards: bool) -> N
     for path in (f"{UNITS}/{unit}", *paths.glob(guest, f"{UNITS}/{unit}.d/*.conf")):
         if _WAITS_FOR_NAME.search(paths.text(guest, path) or ""):
             guest.remove(path, code=_CODE, reason=_REASON)
-    for link in _starts(guest):
+    for link in [*_starts(guest)]:
         name = link.rpartition("/")[2]
         if name.startswith(f"{WAIT_ONLINE}@"):
             guest.remove(link, code=_CODE, reason=_REASON)
@@ -54,10 +54,11 @@ def release_wait_online(guest: RecordingGuest, *, networkd_has_cards: bool) -> N
 
 def release_units(guest: RecordingGuest) -> None:
     """Plan that no unit is started that needs a card of the source; name those that were."""
-    for link in _starts(guest):
+    units = _Units(guest)
+    for link in [*_starts(guest)]:
         unit = link.rpartition("/")[2]
-        card = _card_needed(guest, unit)
-        if card is None or unit.startswith(WAIT_ONLINE):
+        card = None if unit.startswith(WAIT_ONLINE) else _card_needed(units, unit)
+        if card is None:
             continue
         guest.remove(link, code=_CODE, reason=_REASON)
         guest.note(
@@ -86,23 +87,33 @@ def _starts(guest: ReadableGuest) -> Iterator[str]:
                 yield f"{UNITS}/{directory}/{name}"
 
 
-def _card_needed(guest: ReadableGuest, unit: str) -> str | None:
+def _card_needed(units: _Units, unit: str) -> str | None:
     """Give the card without which `unit` is not started, if it is one of the source's."""
     base, _, kind = unit.rpartition(".")
     template, at, instance = base.partition("@")
     for name in {unit, f"{template}@.{kind}" if at else unit}:
-        text = _unit_text(guest, name)
-        for found in _NEEDS_CARD.findall(text):
+        for found in _NEEDS_CARD.findall(units.text(name)):
             card = str(found).replace("%i", instance).replace("%I", instance).replace("\\x2d", "-")
             if kind_of_name(card) is LinkKind.ETHERNET and not is_card_name([card]):
                 return card
     return None
 
 
-def _unit_text(guest: ReadableGuest, unit: str) -> str:
-    """Give the unit and its drop-ins, one after the other."""
-    found = next(
-        (path for d in UNIT_DIRECTORIES if paths.is_file(guest, path := f"{d}/{unit}")), None
-    )
-    drop_ins = (p for d in UNIT_DIRECTORIES for p in paths.glob(guest, f"{d}/{unit}.d/*.conf"))
-    return "\n".join(paths.text(guest, path) or "" for path in [*filter(None, [found]), *drop_ins])
+class _Units:
+    """The text of units; the directories are listed once."""
+
+    def __init__(self, guest: ReadableGuest) -> None:
+        self._guest = guest
+        self._names = {path: frozenset(paths.names(guest, path)) for path in UNIT_DIRECTORIES}
+
+    def text(self, unit: str) -> str:
+        """Give `unit` and its drop-ins, one after the other; "" if there is none."""
+        found = next((f"{path}/{unit}" for path, has in self._names.items() if unit in has), None)
+        drop_ins = [
+            place
+            for path, has in self._names.items()
+            if f"{unit}.d" in has
+            for place in paths.glob(self._guest, f"{path}/{unit}.d/*.conf")
+        ]
+        places = [*filter(None, [found]), *drop_ins]
+        return "\n".join(paths.text(self._guest, place) or "" for place in places)

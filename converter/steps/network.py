@@ -146,8 +146,9 @@ def _note_no_stack(guest: RecordingGuest) -> None:
             "make sure that it asks for an address by DHCP on any card",
         )
     elif installed:
+        known = services.has_known_init(guest)
         finding = Finding(
-            Severity.ERROR,
+            Severity.ERROR if known else Severity.WARNING,
             "network-service-disabled",
             f"nothing configures the network: {', '.join(installed)} is there, but not started",
             f"enable {installed[0]} in the machine and export it again",

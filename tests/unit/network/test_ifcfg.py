@@ -166,6 +166,6 @@ def test_an_ifcfg_file_with_the_gateway_wins_over_keyfiles() -> None:
 
 
 def test_the_script_of_el_that_is_not_started_is_an_error() -> None:
-    files = {**SCRIPT, OURS: STATIC}
+    files = {**SCRIPT, OURS: STATIC, "/etc/rc.d/rc3.d/K90network": link("../init.d/network")}
     del files["/etc/rc.d/rc3.d/S10network"]
     assert converted(files).errors == ["network-service-disabled"]

@@ -230,3 +230,26 @@ def test_units_that_need_a_card_of_the_source_are_not_started() -> None:
         "network-unit-disabled"
     )
     assert "ens224" in done.message("network-unit-disabled")
+
+
+@pytest.mark.parametrize(
+    "match", ["Driver=ena ixgbevf vif", "Name=en*", "Type=ether", "Name=e*\nType=!wlan"]
+)
+def test_a_vendor_that_asks_for_dhcp_itself_is_left_to_do_it(match: str) -> None:
+    vendors = f"[Match]\n{match}\n[Network]\nDHCP=yes\n"
+    done = converted({**NETWORKD, f"{LIB}/80-ec2.network": vendors})
+    assert done.plan.changes == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[Match]\nDriver=vmxnet3\n[Network]\nDHCP=yes\n",
+        "[Match]\nName=en*\n[Network]\nDHCP=no\n",
+        "[Match]\nName=en*\n[Network]\nDHCP=yes\nAddress=10.0.0.5/24\n",
+        "[Match]\nType=wlan\n[Network]\nDHCP=yes\n",
+    ],
+)
+def test_a_vendor_that_does_not_is_not_relied_on(text: str) -> None:
+    done = converted({**NETWORKD, f"{LIB}/80-x.network": text})
+    assert done.text(f"{ETC}/10-converter-dhcp.network") == OURS

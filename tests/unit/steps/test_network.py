@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from converter.guest.memory import MemoryGuest
-from tests.unit.network.guests import IFUPDOWN, SYSTEMD, Files, converted, plan_of, started
+from tests.unit.network.guests import (
+    IFUPDOWN,
+    SYSTEMD,
+    Files,
+    converted,
+    link,
+    plan_of,
+    program,
+    started,
+)
 
 STATIC = "auto ens192\niface ens192 inet static\n address 10.0.0.5/24\n gateway 10.0.0.1\n"
 
@@ -55,3 +64,22 @@ def test_every_change_keeps_the_original() -> None:
         ("/etc/udev/rules.d", "70-persistent-net.rules"),
     ):
         assert done.text(f"{directory}/.{name}.converter-orig") == files[f"{directory}/{name}"]
+
+
+def test_a_service_of_openrc_is_started_by_its_run_level() -> None:
+    files: Files = {
+        "/sbin/ifup": program(),
+        "/sbin/udhcpc": program(),
+        "/etc/init.d/networking": program(),
+        "/etc/runlevels/boot/networking": link("/etc/init.d/networking"),
+        "/etc/network/interfaces": STATIC.replace("ens192", "eth0"),
+    }
+    done = converted(files)
+    assert done.errors == []
+    assert "iface eth0 inet dhcp" in done.text("/etc/network/interfaces")
+
+
+def test_where_the_init_is_not_known_nothing_is_refused() -> None:
+    done = converted({"/sbin/ifup": program(), "/etc/network/interfaces": STATIC})
+    assert done.codes == {"network-service-disabled"}
+    assert done.errors == []
