@@ -7,10 +7,20 @@ import pytest
 
 from converter import verification
 from converter.errors import ConversionError
-from converter.guest.memory import MemoryGuest
+from converter.guest.memory import MemoryGuest, Node
 from converter.inspection import Inspection
 from converter.inspection.storage import Storage
-from converter.model import BootEntry, Facts, Filesystem, Initramfs, Plan, WriteFile
+from converter.model import (
+    BootEntry,
+    ConvertTable,
+    Facts,
+    FileKind,
+    Filesystem,
+    Initramfs,
+    Plan,
+    TableType,
+    WriteFile,
+)
 from tests.unit.samples import FACTS, KERNEL, LINUX
 
 if TYPE_CHECKING:
@@ -44,13 +54,15 @@ def problems(
     after: Facts = facts(entry("root=UUID=1", "ro")),  # noqa: B008 - it is frozen
     files: Files | None = None,
     planned: Plan = Plan(()),  # noqa: B008 - it is frozen
+    *,
+    done: Plan = Plan(()),  # noqa: B008 - it is frozen
 ) -> str:
     """Give what `verify` complains of, "" if it does not."""
     monkeypatch.setattr(verification, "make_plan", lambda *_arguments: planned)
     guest = MemoryGuest({**FILES, **(files or {})})
     before = Inspection(facts(entry("root=/dev/sda1")), STORAGE, ())
     try:
-        verification.verify(guest, before, Inspection(after, STORAGE, ()), Plan(()))
+        verification.verify(guest, before, Inspection(after, STORAGE, ()), done)
     except ConversionError as error:
         return error.message
     return ""
@@ -134,6 +146,31 @@ def test_drivers_that_are_missing_still(monkeypatch: pytest.MonkeyPatch) -> None
 def test_firmware_that_does_not_start_it_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     after = replace(facts(entry("root=UUID=1")), boot_modes=frozenset())
     assert "legacy-bios" in problems(monkeypatch, after)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"), [({"security.selinux": b"etc_t\0"}, ""), ({}, "SELinux label")]
+)
+def test_labels_that_were_planned(
+    monkeypatch: pytest.MonkeyPatch, attributes: dict[str, bytes], expected: str
+) -> None:
+    label = (("security.selinux", b"etc_t\0"),)
+    change = WriteFile("c", "r", "/etc/new", b"", 0o644, 0, 0, attributes=label)
+    files: Files = {"/etc/new": Node(FileKind.FILE, attributes=attributes)}
+    found = problems(monkeypatch, files=files, done=Plan((change,)))
+    assert (expected in found) if expected else found == ""
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"), [(TableType.MBR, ""), (TableType.GPT, "partition table")]
+)
+def test_a_table_that_was_planned(
+    monkeypatch: pytest.MonkeyPatch, table: TableType, expected: str
+) -> None:
+    disk = FACTS.disks[0]
+    change = ConvertTable("c", "r", disk.device, table, disk.partitions, (), disk.size)
+    found = problems(monkeypatch, done=Plan((change,)))
+    assert (expected in found) if expected else found == ""
 
 
 def test_a_second_conversion_would_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
