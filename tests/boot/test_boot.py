@@ -37,14 +37,23 @@ def is_whole(report: Any, root: str) -> bool:
     )
 
 
+@pytest.fixture(scope="module")
+def debian_12(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("debian-12")
+    converter("convert", export(image("debian-12-bios"), "ova"), "-o", output).good()
+    return output / "guest.raw"
+
+
+@pytest.fixture(scope="module")
+def debian_13(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("debian-13")
+    source = image("debian-13-gpt").path
+    converter("convert", source, "-o", output, "--name", "guest").good()
+    return output / "guest.raw"
+
+
 @pytest.mark.xdist_group("boot-debian-12")
 class TestDebian12Bios:
-    @pytest.fixture(scope="class")
-    def converted(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        output = tmp_path_factory.mktemp("out")
-        converter("convert", export(image("debian-12-bios"), "ova"), "-o", output).good()
-        return output / "guest.raw"
-
     def test_source_does_not_come_up_from_nvme(self) -> None:
         report = boot(image("debian-12-bios").path, timeout=150)
         assert report["reached"] != "multi-user", report
@@ -54,26 +63,19 @@ class TestDebian12Bios:
         assert report["reached"] == "multi-user", report
         assert report["root"]["source"] == "/dev/sda1"
 
-    def test_result_comes_up_from_nvme(self, converted: Path) -> None:
-        report = boot(converted)
+    def test_result_comes_up_from_nvme(self, debian_12: Path) -> None:
+        report = boot(debian_12)
         assert is_whole(report, "/dev/nvme0n1p1"), report
 
 
 @pytest.mark.xdist_group("boot-debian-13")
 class TestDebian13Gpt:
-    @pytest.fixture(scope="class")
-    def converted(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        output = tmp_path_factory.mktemp("out")
-        source = image("debian-13-gpt").path
-        converter("convert", source, "-o", output, "--name", "guest").good()
-        return output / "guest.raw"
-
     def test_source_does_not_come_up_from_nvme(self) -> None:
         report = boot(image("debian-13-gpt").path, timeout=150)
         assert report["reached"] != "multi-user", report
 
     @pytest.mark.parametrize("firmware", ["bios", "uefi"])
-    def test_result_comes_up_from_nvme(self, converted: Path, firmware: str) -> None:
-        report = boot(converted, firmware=firmware)
+    def test_result_comes_up_from_nvme(self, debian_13: Path, firmware: str) -> None:
+        report = boot(debian_13, firmware=firmware)
         assert is_whole(report, "/dev/nvme0n1p3"), report
         assert any(mount.startswith("/boot/efi ") for mount in report["mounts"]), report
