@@ -265,7 +265,8 @@ class _Builder:
             self._put(machine, f"{scripts}/{name}", b"#!/bin/sh\n", mode=0o755)
             for level in levels if place != "S" else ("/etc/rcS.d",):
                 number = place if place != "S" else "12"
-                self._link(machine, f"{level}/S{number}{name}", f"../init.d/{name}")
+                target = f"../{name}" if level.startswith("/etc/init.d/") else f"../init.d/{name}"
+                self._link(machine, f"{level}/S{number}{name}", target)
         for job in self.data.get("jobs", ()):
             self._put(machine, f"/etc/init/{job}.conf", b"start on runlevel [2345]\n")
 
@@ -277,7 +278,7 @@ class _Builder:
     def _fill(self, machine: Machine) -> None:
         data = self.data
         self._make_directories(machine)
-        for row in data.get("kernels", {}).values():
+        for row in filter(None, data.get("kernels", {}).values()):
             kernel = Kernel(**{key: frozen(value) for key, value in row.items()})
             for path, content in kernel.installed().items():
                 self._put(machine, path, content)
@@ -306,7 +307,8 @@ class _Builder:
 
 def _dpkg_status(packages: dict[str, str]) -> str:
     stanza = "Package: {}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {}\n\n"
-    return "".join(stanza.format(name, version) for name, version in packages.items())
+    there = ((name, version) for name, version in packages.items() if version)
+    return "".join(stanza.format(*row) for row in there)
 
 
 def _encoded(path: str, text: str) -> bytes:
