@@ -10,19 +10,25 @@ from typing import TYPE_CHECKING, Final
 
 from converter.errors import ConversionError
 from converter.formats import FormatError
+from converter.formats.kernel_args import Edit
 from converter.guest import paths
 from converter.steps import boot_entries, grub2, grub_legacy
+from converter.steps.boot_arguments import consoles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from converter.guest.protocol import Guest
+    from converter.steps.boot_arguments import AnyEditor
+
+    _Writer = Callable[[str, AnyEditor], str]
 
 _SCRIPT_PATH: Final = "/converter-probe"
 _UNIT: Final = "converter-probe.service"
 _UNITS: Final = "/etc/systemd/system"
-# Where boot entries stand, and what puts a serial console into them.
-_CONFIGS: Final[tuple[tuple[str, Callable[[str], str]], ...]] = (
+_PATIENCE: Final = ("no_timer_check",)
+# Where boot entries stand, and what puts arguments into them.
+_CONFIGS: Final[tuple[tuple[str, _Writer], ...]] = (
     ("/boot/grub*/grub.cfg", grub2.with_consoles),
     ("/boot/efi/EFI/*/grub.cfg", grub2.with_consoles),
     ("/boot/grub/grub.conf", grub_legacy.with_consoles),
@@ -94,17 +100,28 @@ def install(guest: Guest, token: str) -> None:
     wants = f"{_UNITS}/multi-user.target.wants"
     guest.mkdir(wants)
     guest.symlink(f"../{_UNIT}", f"{wants}/{_UNIT}")
-    for pattern, with_consoles in _CONFIGS:
+    for pattern, with_arguments in _CONFIGS:
         for path in paths.glob(guest, pattern):
-            _show(guest, path, with_consoles)
+            _show(guest, path, with_arguments)
 
 
-def _show(guest: Guest, path: str, with_consoles: Callable[[str], str]) -> None:
+def _arguments(words: Sequence[str], _has_initramfs: bool = True) -> Edit:  # noqa: FBT001, FBT002 - as editors of entries are called
+    """Add the consoles, and what keeps Linux from taking a slow machine for a broken one.
+
+    Where QEMU emulates, on a host that is busy, the timer may not tick in the moment in which
+    Linux looks at it, and it panics (kernel-parameters: no_timer_check).
+    """
+    edit = consoles(words)
+    missing = [word for word in _PATIENCE if word not in words]
+    return Edit(edit.changed, (*edit.added, *missing))
+
+
+def _show(guest: Guest, path: str, with_arguments: _Writer) -> None:
     text = paths.text(guest, path)
     if text is None:
         return
     try:
-        seen = with_consoles(text)
+        seen = with_arguments(text, _arguments)
     except FormatError:
         return
     if seen != text:

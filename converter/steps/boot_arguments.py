@@ -7,7 +7,7 @@ for each. A file is written once for each of the three, so that each has its rea
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from converter.data import load
 from converter.formats import kernel_args
@@ -101,6 +101,13 @@ class Arguments:
     def _prefix(self) -> str:
         bootloader = self.context.facts.os.bootloader
         return "loader" if bootloader and bootloader.kind == "systemd-boot" else "grub"
+
+
+class AnyEditor(Protocol):
+    """An edit of kernel arguments for entries and for lines that entries are made from alike."""
+
+    def __call__(self, words: Sequence[str], has_initramfs: bool = ..., /) -> Edit:  # noqa: FBT001 - as editors of entries are called
+        """Say what becomes of `words`."""
 
 
 def consoles(words: Sequence[str], _has_initramfs: bool = True) -> Edit:  # noqa: FBT001, FBT002 - as editors of entries are called

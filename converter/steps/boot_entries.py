@@ -18,6 +18,7 @@ from converter.steps.step import Step
 if TYPE_CHECKING:
     from converter.formats.kernel_args import Editor
     from converter.model import BootEntry, Facts
+    from converter.steps.boot_arguments import AnyEditor
     from converter.steps.step import Context
 
 _VARIABLES: Final = frozenset(f"${name}" for name in KERNEL_OPTIONS)
@@ -48,12 +49,12 @@ def _edit(arguments: Arguments, entry: BootEntry) -> None:
     )
 
 
-def with_consoles(text: str) -> str:
-    """Give an entry with the consoles in its options."""
+def with_consoles(text: str, edit: AnyEditor = boot_arguments.consoles) -> str:
+    """Give an entry with the consoles, or what another `edit` makes of them, in its options."""
     entry = bls.parse(text)
     if _VARIABLES.intersection(entry.options):
         return text
-    return str(entry.with_options(boot_arguments.consoles))
+    return str(entry.with_options(edit))
 
 
 def _with(text: str, edit: Editor) -> str:

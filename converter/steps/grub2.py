@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from converter.model import Bootloader, Facts
+    from converter.steps.boot_arguments import AnyEditor
     from converter.steps.step import Context
 
 _ONCE_REASON: Final = (
@@ -55,10 +56,12 @@ def run(context: Context) -> None:
     _check_root(context, bootloader)
 
 
-def with_consoles(text: str) -> str:
-    """Give a script with the consoles in every entry, and in Fedora's variables for entries."""
-    script = Script(Script(text).with_arguments(boot_arguments.consoles))
-    return script.with_variables(KERNEL_OPTIONS, boot_arguments.consoles)
+def with_consoles(text: str, edit: AnyEditor = boot_arguments.consoles) -> str:
+    """Give a script with the consoles in every entry, and in Fedora's variables for entries.
+
+    Another `edit` of an entry's arguments can be given instead.
+    """
+    return Script(Script(text).with_arguments(edit)).with_variables(KERNEL_OPTIONS, edit)
 
 
 def _with_own_timeout(text: str) -> str:

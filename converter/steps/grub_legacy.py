@@ -20,6 +20,7 @@ from converter.steps.step import Step
 if TYPE_CHECKING:
     from converter.formats.kernel_args import Editor
     from converter.model import Facts
+    from converter.steps.boot_arguments import AnyEditor
     from converter.steps.step import Context
 
 
@@ -45,10 +46,12 @@ def run(context: Context) -> None:
         )
 
 
-def with_consoles(text: str) -> str:
-    """Give a menu with the consoles in every entry, and in those to come."""
-    edited = grub_legacy.parse(text).with_arguments(boot_arguments.consoles)
-    return _with_settings(edited, boot_arguments.consoles)
+def with_consoles(text: str, edit: AnyEditor = boot_arguments.consoles) -> str:
+    """Give a menu with the consoles in every entry, and in those to come.
+
+    Another `edit` of an entry's arguments can be given instead.
+    """
+    return _with_settings(grub_legacy.parse(text).with_arguments(edit), edit)
 
 
 def _with_settings(text: str, edit: Editor) -> str:

@@ -32,3 +32,12 @@ def test_needs_systemd() -> None:
     with pytest.raises(ConversionError) as caught:
         install(MemoryGuest({"/etc/inittab": ""}), TOKEN)
     assert caught.value.code == "probe-unsupported"
+
+
+def test_the_guest_is_seen_and_not_taken_for_broken() -> None:
+    config = "menuentry 'Debian' {\n\tlinux /vmlinuz root=/dev/sda1 ro quiet\n}\n"
+    guest = MemoryGuest({"/etc/systemd/system/x.service": "", "/boot/grub/grub.cfg": config})
+    install(guest, TOKEN)
+    line = guest.read("/boot/grub/grub.cfg").decode().splitlines()[1].split()
+    assert line[:5] == ["linux", "/vmlinuz", "root=/dev/sda1", "ro", "quiet"]
+    assert sorted(line[5:]) == ["console=tty0", "console=ttyS0,115200n8", "no_timer_check"]
