@@ -107,14 +107,16 @@ class ApplianceDevices:
         """See `BlockDevices`."""
         with translated("logical volumes"):
             rows = self._handle.lvs_full()
-            return tuple(self._volume(device, rows) for device in self._handle.lvs())
+            # Groups of the same name have volumes of the same name, too.
+            devices = dict.fromkeys(self._handle.lvs())
+        return tuple(self._volume(device, rows) for device in devices)
 
     def _volume(self, device: str, rows: Sequence[Mapping[str, Any]]) -> Volume:
         """Describe a volume. `rows` have no group's name: where that matters, the UUID tells."""
         _, _, group, name = device.split("/", 3)
         found = [row for row in rows if row["lv_name"] == name]
         if len(found) > 1:
-            uuid = self._handle.lvuuid(device).replace("-", "")
+            uuid = self._uuid(device)
             found = [row for row in found if row["lv_uuid"] == uuid]
         if not found:
             return Volume(device, group, name, 0, is_active=False)
@@ -128,6 +130,16 @@ class ApplianceDevices:
             is_active=attributes[4:5] == "a",
             is_snapshot=attributes[:1] in "sS" or (attributes[:1] == "V" and bool(row["origin"])),
         )
+
+    def _uuid(self, volume: str) -> str:
+        """Give the UUID of an active volume, "" of one whose device is not there."""
+        try:
+            with translated(volume):
+                uuid: str = self._handle.lvuuid(volume)
+        except GuestError as error:
+            log.debug("%s", error.message)
+            return ""
+        return uuid.replace("-", "")
 
     def subvolumes(self, device: str) -> tuple[Subvolume, ...]:
         """See `BlockDevices`."""

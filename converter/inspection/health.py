@@ -51,13 +51,14 @@ def judge_system(storage: Storage, mounts: Collection[Mount], table: Fstab) -> t
     }
     return (
         *_journals(storage, mounts),
-        *_groups(storage, lambda group: lost or group.name in named),
+        *dict.fromkeys(_groups(storage, lambda group: lost or group.name in named)),
     )
 
 
 def judge_rootless(storage: Storage) -> tuple[Finding, ...]:
     """Give what may be the reason that no system was found."""
-    return (*_encrypted(storage), *_groups(storage, lambda _group: True), *_stopped(storage))
+    groups = dict.fromkeys(_groups(storage, lambda _group: True))
+    return (*_encrypted(storage), *groups, *_stopped(storage))
 
 
 def _encrypted(storage: Storage) -> Iterator[Finding]:

@@ -125,6 +125,14 @@ def test_volumes() -> None:
     )
 
 
+def test_volumes_of_groups_with_the_same_name() -> None:
+    """Neither becomes active: there is no device to ask for a UUID."""
+    rows = [row("root", "aa", "-wi-------"), row("root", "bb", "-wi-------")]
+    missing = RuntimeError("lvuuid: lvuuid_stub: /dev/dup/root: No such file or directory")
+    found = devices(lvs=["/dev/dup/root"] * 2, lvs_full=rows, lvuuid=missing).volumes()
+    assert found == (Volume("/dev/dup/root", "dup", "root", 0, is_active=False),)
+
+
 def test_subvolumes() -> None:
     rows = [{"btrfssubvolume_id": 256, "btrfssubvolume_top_level_id": 5,
              "btrfssubvolume_path": "@"}]  # fmt: skip

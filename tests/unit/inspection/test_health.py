@@ -119,7 +119,8 @@ class TestGroups:
     def test_whose_name_is_there_twice(self) -> None:
         groups = (VolumeGroup("vg", "u"), VolumeGroup("vg", "v"))
         found = storage(volumes=(replace(self.VOLUME, is_active=True),), groups=groups)
-        assert "2 groups have that name" in judge_rootless(found)[0].message
+        (finding,) = judge_rootless(found)
+        assert "2 groups have that name" in finding.message
 
     def test_that_is_there_twice(self) -> None:
         members = tuple(Filesystem(f"/dev/sd{x}", "LVM2_member", "pv") for x in "bc")
