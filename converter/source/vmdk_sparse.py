@@ -126,7 +126,7 @@ def embedded_descriptor(reader: Reader, header: SparseHeader) -> bytes:
     # QEMU reads it where everybody has it, whatever the header says.
     if header.descriptor_offset != 1 or size > vmdk_descriptor.LIMIT:
         raise damaged("vmdk-header", reader.name, f"{size} bytes of descriptor at an odd place")
-    return reader.read(SECTOR, size)
+    return reader.read(SECTOR, size).rstrip(b"\0")
 
 
 def grain_tables(reader: Reader, header: SparseHeader) -> Iterator[tuple[int, array[int]]]:

@@ -142,9 +142,9 @@ class TestSparse:
         data[21 * 512 + 4 : 21 * 512 + 8] = data[21 * 512 : 21 * 512 + 4]
         assert damage(stored(tmp_path, "a.vmdk", bytes(data))).code == "vmdk-table"
 
-    def test_an_extent_of_several_is_no_disk(self, tmp_path: Path) -> None:
-        path = stored(tmp_path, "a-s001.vmdk", sparse_vmdk({}, 128, descriptor_sectors=0))
-        error = damage(path)
+    @pytest.mark.parametrize("fields", [{"descriptor_sectors": 0}, {"text": "\0"}])
+    def test_an_extent_of_several_is_no_disk(self, tmp_path: Path, fields: Any) -> None:
+        error = damage(stored(tmp_path, "a-s001.vmdk", sparse_vmdk({}, 128, **fields)))
         assert error.code == "vmdk-extent"
         assert "descriptor" in error.message
 
