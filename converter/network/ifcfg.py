@@ -2,9 +2,9 @@
 
 They are read by the `network` script of initscripts, by NetworkManager's plugin ifcfg-rh (up to
 EL 9), or by both. NetworkManager takes a file without DEVICE and HWADDR for one that is for any
-card. The `network` script needs the card's name: where it is started, the first card keeps the
-kernel's name (`names.keep_kernel_names`) and the file says eth0. It takes DEVICE from the file's
-name otherwise, so the file is called ifcfg-eth0 in both cases.
+card; the card's own is written anew like that. The `network` script needs the card's name: where it
+is started, the first card keeps the kernel's name (`names.keep_kernel_names`), and ifcfg-eth0 is
+what remains.
 
 What is in the way goes with the cards: routes and rules for them, the fixed default route in
 /etc/sysconfig/network, the legacy static-routes.
@@ -19,7 +19,7 @@ from converter.formats import shellvars
 from converter.guest import paths
 from converter.model import LinkKind, NetworkLink, NetworkStack
 from converter.network import changes, names, networkmanager_config, services
-from converter.network.links import base_of_name, kind_of_name, make_stack, merge, on_cards
+from converter.network.links import base_of_name, kind_of_name, make_stack, merge, on_cards, primary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -80,32 +80,39 @@ def find(guest: ReadableGuest) -> NetworkStack | None:
 
 def to_dhcp(guest: RecordingGuest, stack: NetworkStack) -> None:
     """Plan one file with DHCP for whatever card there is; those of the source's cards go."""
-    _release(guest, stack)
     by_script = _script_is_started(guest)
+    target = OURS if by_script else _target(guest, stack)
+    _release(guest, stack, except_for=target)
     if by_script:
         services.require_client(guest, NAME)
         names.keep_kernel_names(guest)
-    text = _FIRST_CARD if by_script else _ANY_CARD
-    changes.write(guest, OURS, text)
+    changes.write(guest, target, _FIRST_CARD if by_script else _ANY_CARD)
     _release_settings(guest)
+
+
+def _target(guest: RecordingGuest, stack: NetworkStack) -> str:
+    """Give the file that NetworkManager reads for any card: that of the card it was."""
+    link = primary(stack)
+    if link is None or link.kind is not LinkKind.ETHERNET:
+        return OURS
+    found = zip(stack.files, _links(guest, stack.files), strict=True)
+    return next((path for path, its in found if its.name == link.name), OURS)
 
 
 def let_go(guest: RecordingGuest, stack: NetworkStack) -> None:
     """Plan that no ifcfg file configures a card."""
     _release(guest, stack)
-    if OURS in stack.files:
-        changes.remove(guest, OURS)
     _release_settings(guest)
 
 
-def _release(guest: RecordingGuest, stack: NetworkStack) -> None:
-    """Plan that the files of cards go, with their routes and rules; ours is written over."""
+def _release(guest: RecordingGuest, stack: NetworkStack, *, except_for: str = "") -> None:
+    """Plan that the files of cards go, with their routes and rules."""
     links = dict(zip(stack.files, _links(guest, stack.files), strict=True))
     gone = {link.name for link in on_cards(merge(links.values()))}
     for path, link in links.items():
         if link.name not in gone:
             continue
-        if path != OURS:
+        if path != except_for:
             changes.remove(guest, path)
         suffix = path.rpartition("/ifcfg-")[2]
         for prefix in ("route-", "route6-", "rule-", "rule6-"):
@@ -120,7 +127,9 @@ def _release_settings(guest: RecordingGuest) -> None:
         return  # SUSE's
     text = paths.text(guest, SETTINGS)
     wanted = shellvars.parse(text or "")
-    if _script_is_started(guest) and (wanted.get("NETWORKING") or "no") != "yes":
+    # The script does nothing without the file, or where it says no.
+    off = text is None or (wanted.get("NETWORKING") or "").lower() == "no"
+    if off and _script_is_started(guest):
         wanted = wanted.with_value("NETWORKING", "yes")
     for name in _FIXED:
         if wanted.get(name):

@@ -104,7 +104,7 @@ def _rewrite(guest: RecordingGuest, stack: NetworkStack, block: str) -> None:
     for path in stack.files:
         wanted = str(parsed[path].only(kept))
         _write(guest, path, wanted, block if path == stack.files[0] else "")
-    if not stack.files:
+    if block and not stack.files:
         _write(guest, CONFIG, "", block)
 
 

@@ -1,9 +1,9 @@
 """netplan: /etc/netplan/*.yaml and the vendor's files (netplan(5)).
 
 At every boot systemd makes files for networkd or NetworkManager from them (the renderer). All files
-count together; one in /etc hides one of the vendor's with the same name. Instead of editing them,
-one file is written that has DHCP for every card and what stays of the others: links that need no
-card, and the renderer. The files that it replaces go.
+count together; one in /etc hides one of the vendor's with the same name. Instead of being edited,
+the one that had the card is written anew: DHCP for every card, and what stays of all files, which
+are links that need no card, and the renderer. The others that define links go.
 
 networkd gets cards by the pattern `e*`. NetworkManager's renderer took no patterns before netplan
 0.104: there an empty `match` is for every card.
@@ -85,27 +85,43 @@ def to_dhcp(guest: RecordingGuest, stack: NetworkStack) -> None:
     ours = {_ID: {"renderer": chosen, "match": match, "dhcp4": "true", "dhcp6": "true"}}
     kept = _kept(trees)
     kept["ethernets"] = {**kept.get("ethernets", {}), **ours}
-    _replace(guest, trees, unreadable, kept)
+    link = primary(stack)
+    _replace(guest, trees, unreadable, links=kept, name=link.name if link else "")
 
 
 def let_go(guest: RecordingGuest, _stack: NetworkStack) -> None:
     """Plan that netplan configures no card; who is to configure the rest stays as it is."""
     trees, unreadable = _read(guest)
-    if not unreadable and not on_cards(_links(trees)):
+    going = on_cards(_links(trees))
+    if not unreadable and not going:
         return
     _note_unreadable(guest, unreadable)
-    _replace(guest, trees, unreadable, _kept(trees))
+    _replace(guest, trees, unreadable, links=_kept(trees), name=going[0].name if going else "")
 
 
 def _replace(
-    guest: RecordingGuest, trees: Trees, unreadable: dict[str, str], links: dict[str, Any]
+    guest: RecordingGuest,
+    trees: Trees,
+    unreadable: dict[str, str],
+    *,
+    links: dict[str, Any],
+    name: str,
 ) -> None:
-    """Plan our file in the place of all that define links; who configures others stays the same."""
+    """Plan one file in the place of all that define links: the one that defined `name`, or ours.
+
+    What is not said for one link alone stays as it is (the renderer).
+    """
     network = {"version": "2", "renderer": _renderer(trees), **links}
     text = _HEAD + yaml_tree.dump({"network": network})
-    changes.write(guest, OURS, text, mode=0o600)
-    for path, tree in trees.items():
-        if path != OURS and any(_definitions({path: tree})):
+    defining = {
+        path: {identifier for _, identifier, _ in _definitions({path: tree})}
+        for path, tree in trees.items()
+    }
+    own = (path for path, names in defining.items() if name in names and path.startswith(DIRECTORY))
+    target = next(own, OURS)
+    changes.write(guest, target, text, mode=0o600)
+    for path, names in defining.items():
+        if path != target and names:
             _take_away(guest, path)
     for path in unreadable:
         _take_away(guest, path)

@@ -18,7 +18,7 @@ from converter.guest import paths
 from converter.model import LinkKind, NetworkLink, NetworkStack
 from converter.network import changes, netplan, services
 from converter.network import networkmanager_config as config
-from converter.network.links import kind_of_name, make_stack, merge, on_cards
+from converter.network.links import kind_of_name, make_stack, merge, on_cards, primary
 
 if TYPE_CHECKING:
     from converter.guest.protocol import ReadableGuest
@@ -76,10 +76,12 @@ def find(guest: ReadableGuest) -> NetworkStack | None:
 
 
 def to_dhcp(guest: RecordingGuest, stack: NetworkStack) -> None:
-    """Plan one profile for every card; those of the source's cards go."""
-    removed = _release(guest)
-    if removed or not stack.managed:
-        changes.write(guest, PROFILE, _ANY_CARD, mode=0o600)
+    """Plan one profile for every card, in the place of its own; those of other cards go."""
+    going = _going(guest)
+    if going or not stack.managed:
+        target = _target(guest, stack)
+        changes.write(guest, target, _ANY_CARD, mode=0o600)
+        _release(guest, except_for=target)
 
 
 def let_go(guest: RecordingGuest, _stack: NetworkStack) -> None:
@@ -93,14 +95,32 @@ def release_profiles(guest: RecordingGuest, _stack: NetworkStack) -> None:
     _release(guest)
 
 
-def _release(guest: RecordingGuest) -> bool:
-    """Plan that no profile is for a card of the source; tell whether one was."""
-    profiles = [(path, link) for path, link in _profiles(guest) if path != PROFILE]
+def _release(guest: RecordingGuest, *, except_for: str = "") -> None:
+    """Plan that no profile is for a card of the source."""
+    for path in _going(guest):
+        if path != except_for:
+            changes.remove(guest, path)
+
+
+def _going(guest: ReadableGuest) -> list[str]:
+    """Give the profiles of cards and of what is made of them."""
+    profiles = _profiles(guest)
     gone = {link.name for link in on_cards(merge(link for _, link in profiles))}
-    going = [path for path, link in profiles if link.name in gone]
-    for path in going:
-        changes.remove(guest, path)
-    return bool(going) or paths.is_file(guest, PROFILE)
+    return [path for path, link in profiles if link.name in gone]
+
+
+def _target(guest: ReadableGuest, stack: NetworkStack) -> str:
+    """Give where the profile is written: that of the card, if NetworkManager took it as it is."""
+    link = primary(stack)
+    if link is None or link.kind is not LinkKind.ETHERNET:
+        return PROFILE
+    own = (path for path, found in _profiles(guest) if found.name == link.name)
+    return next((path for path in own if _is_roots(guest, path)), PROFILE)
+
+
+def _is_roots(guest: ReadableGuest, path: str) -> bool:
+    stat = guest.lstat(paths.resolve(guest, path))
+    return stat is not None and stat.uid == 0
 
 
 def _manages(guest: ReadableGuest) -> bool:

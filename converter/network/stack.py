@@ -40,7 +40,8 @@ class Stack:
 STACKS: Final = (
     Stack("netplan", netplan.find, netplan.to_dhcp, netplan.let_go),
     Stack("ifcfg", ifcfg.find, ifcfg.to_dhcp, ifcfg.let_go),
-    Stack("suse", suse.find, suse.to_dhcp, suse.let_go),
+    Stack("wicked", suse.find_wicked, suse.to_dhcp, suse.let_go),
+    Stack("ifcfg-suse", suse.find_script, suse.to_dhcp, suse.let_go),
     Stack("networkmanager", networkmanager.find, networkmanager.to_dhcp, networkmanager.let_go),
     Stack("networkd", networkd.find, networkd.to_dhcp, networkd.let_go),
     Stack("ifupdown", ifupdown.find, ifupdown.to_dhcp, ifupdown.let_go),

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from converter.guest.protocol import ReadableGuest
     from converter.guest.recording import RecordingGuest
 
-NAME: Final = "suse"
+WICKED: Final = "wicked"
+SCRIPT: Final = "ifcfg-suse"
 DIRECTORY: Final = "/etc/sysconfig/network"
 OURS: Final = f"{DIRECTORY}/ifcfg-eth0"
 SETTINGS: Final = f"{DIRECTORY}/config"
@@ -41,41 +42,63 @@ _AUTOMATIC: Final = frozenset({"auto", "onboot", "boot", "on", "hotplug", "ifplu
 _ADDRESS: Final = re.compile(r"IPADDR\w*")
 _IGNORED: Final = ("~", ".old", ".bak", ".orig", ".rpmnew", ".rpmsave", ".rpmorig", ".scpmbackup")
 _ALIAS: Final = f"{UNITS}/network.service"
-_WICKED: Final = "wicked.service"
+_WICKED_UNIT: Final = "wicked.service"
 
 
-def find(guest: ReadableGuest) -> NetworkStack | None:
-    """Give what SUSE's ifcfg files configure; None when nothing that is started reads them."""
-    if not paths.is_directory(guest, DIRECTORY) or not _is_started(guest):
+def find_wicked(guest: ReadableGuest) -> NetworkStack | None:
+    """Give what wicked configures; None when it is not installed, or not started at boot."""
+    alias = guest.lstat(_ALIAS)
+    if not services.is_installed(guest, WICKED) or not _has_directory(guest):
         return None
+    if alias is not None and alias.kind is FileKind.SYMLINK:
+        # NetworkManager takes the same alias where it is used instead.
+        started = guest.readlink(_ALIAS).rpartition("/")[2] == _WICKED_UNIT
+    else:
+        started = services.is_started(guest, WICKED)
+    return _stack(guest, WICKED) if started else None
+
+
+def find_script(guest: ReadableGuest) -> NetworkStack | None:
+    """Give what the `network` script configures; None when it is not started, or wicked's alias."""
+    if services.is_installed(guest, WICKED) or not _has_directory(guest):
+        return None
+    settings = shellvars.parse(paths.text(guest, SETTINGS) or "")
+    by_networkmanager = settings.get("NETWORKMANAGER") == "yes"
+    started = services.is_started(guest, SCRIPT) and not by_networkmanager
+    return _stack(guest, SCRIPT) if started else None
+
+
+def _has_directory(guest: ReadableGuest) -> bool:
+    return paths.is_directory(guest, DIRECTORY)
+
+
+def _stack(guest: ReadableGuest, name: str) -> NetworkStack:
     files = _files(guest)
-    return make_stack(NAME, files, merge(_links(guest, files)))
+    return make_stack(name, files, merge(_links(guest, files)))
 
 
 def to_dhcp(guest: RecordingGuest, stack: NetworkStack) -> None:
     """Plan one file with DHCP for the first card; those of the source's cards go."""
-    if not _is_wicked(guest):
-        services.require_client(guest, NAME)
+    if stack.name == SCRIPT:
+        services.require_client(guest, SCRIPT)
     names.keep_kernel_names(guest)
-    _release(guest, stack)
+    _release(guest, stack, except_for=OURS)
     changes.write(guest, OURS, _FIRST_CARD)
 
 
 def let_go(guest: RecordingGuest, stack: NetworkStack) -> None:
     """Plan that no ifcfg file configures a card."""
     _release(guest, stack)
-    if OURS in stack.files:
-        changes.remove(guest, OURS)
 
 
-def _release(guest: RecordingGuest, stack: NetworkStack) -> None:
-    """Plan that the files of cards and the routes over them go; ours is written over."""
+def _release(guest: RecordingGuest, stack: NetworkStack, *, except_for: str = "") -> None:
+    """Plan that the files of cards and the routes over them go."""
     links = dict(zip(stack.files, _links(guest, stack.files), strict=True))
     gone = {link.name for link in on_cards(merge(links.values()))}
     for path, link in links.items():
         if link.name not in gone:
             continue
-        if path != OURS:
+        if path != except_for:
             changes.remove(guest, path)
         for prefix in ("ifroute-", "ifrule-"):
             suffix = path.rpartition("/ifcfg-")[2]
@@ -103,19 +126,6 @@ def _release_settings(guest: RecordingGuest) -> None:
 
 
 # --- reading --------------------------------------------------------------------------------------
-
-
-def _is_wicked(guest: ReadableGuest) -> bool:
-    return paths.is_file(guest, "/usr/sbin/wicked")
-
-
-def _is_started(guest: ReadableGuest) -> bool:
-    """Tell whether wicked or the old script is: NetworkManager takes the same alias when it is."""
-    stat = guest.lstat(_ALIAS)
-    if stat is not None and stat.kind is FileKind.SYMLINK:
-        return guest.readlink(_ALIAS).rpartition("/")[2] == _WICKED
-    old = shellvars.parse(paths.text(guest, SETTINGS) or "").get("NETWORKMANAGER") == "yes"
-    return services.is_started(guest, NAME) and not old
 
 
 def _files(guest: ReadableGuest) -> tuple[str, ...]:

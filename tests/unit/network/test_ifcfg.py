@@ -30,8 +30,8 @@ SCRIPT: Files = {
 
 def test_networkmanager_takes_a_file_without_a_device_for_any_card() -> None:
     done = converted(EL8)
-    assert done.text(OURS) == ANY_CARD
-    assert not done.has(f"{DIRECTORY}/ifcfg-ens192")
+    assert done.text(f"{DIRECTORY}/ifcfg-ens192") == ANY_CARD
+    assert not done.has(OURS)
     assert done.findings == ()
     assert not done.has("/etc/systemd/network/99-default.link")
     assert not done.has("/etc/NetworkManager/conf.d/zz-converter-unmanaged.conf")
@@ -76,6 +76,12 @@ def test_networking_is_turned_on() -> None:
     assert done.text("/etc/sysconfig/network") == "NETWORKING=yes\n"
 
 
+def test_a_file_that_does_not_say_no_is_left_as_it_is() -> None:
+    done = converted({**SCRIPT, OURS: STATIC, "/etc/sysconfig/network": "# Created by anaconda\n"})
+    assert done.text("/etc/sysconfig/network") == "# Created by anaconda\n"
+    assert converted({**SCRIPT, OURS: STATIC}).text("/etc/sysconfig/network") == "NETWORKING=yes\n"
+
+
 def test_without_dhclient_the_package_is_named() -> None:
     files = {**SCRIPT, OURS: STATIC}
     del files["/sbin/dhclient"]
@@ -101,7 +107,7 @@ def test_routes_rules_aliases_and_legacy_routes_go() -> None:
         }
     )
     left = {name for name in done.guest.list(DIRECTORY) if not name.startswith(".")}
-    assert left == {"ifcfg-eth0", "ifcfg-lo", "ifcfg-ens192.bak"}
+    assert left == {"ifcfg-ens192", "ifcfg-lo", "ifcfg-ens192.bak"}
     assert not done.has("/etc/sysconfig/static-routes")
 
 
@@ -131,7 +137,7 @@ def test_a_newer_networkmanager_does_not_read_them() -> None:
     done = converted({**EL8, plugin: program()})
     assert done.text(f"{DIRECTORY}/ifcfg-ens192") == STATIC
     done = converted({**EL8, plugin.replace("device-plugin-team", "settings-plugin-ifcfg-rh"): ""})
-    assert done.text(OURS) == ANY_CARD
+    assert done.text(f"{DIRECTORY}/ifcfg-ens192") == ANY_CARD
 
 
 def test_a_keyfile_with_the_gateway_wins_over_ifcfg_files() -> None:
@@ -146,9 +152,8 @@ def test_a_keyfile_with_the_gateway_wins_over_ifcfg_files() -> None:
             ),
         }
     )
-    assert not done.has(profile)
+    assert "multi-connect=3" in done.text(profile)
     assert not done.has(OURS)
-    assert done.has("/etc/NetworkManager/system-connections/converter-any-card.nmconnection")
 
 
 def test_an_ifcfg_file_with_the_gateway_wins_over_keyfiles() -> None:
@@ -159,7 +164,7 @@ def test_an_ifcfg_file_with_the_gateway_wins_over_keyfiles() -> None:
             profile: "[connection]\nid=x\ntype=ethernet\n[ipv4]\naddress1=10.9.0.5/24\n",
         }
     )
-    assert done.text(OURS) == ANY_CARD
+    assert done.text(f"{DIRECTORY}/ifcfg-ens192") == ANY_CARD
     assert not done.has(profile)
     assert not done.has("/etc/NetworkManager/conf.d/zz-converter-unmanaged.conf")
     assert "x (10.9.0.5/24), as networkmanager" in done.message("network-link-disabled")

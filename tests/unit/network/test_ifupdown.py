@@ -7,6 +7,7 @@ import pytest
 from tests.unit.network.guests import (
     IFUPDOWN,
     NETWORKD,
+    NETWORKMANAGER,
     SYSTEMD,
     Files,
     converted,
@@ -321,3 +322,7 @@ def test_networkd_lets_the_card_go_where_ifupdown_has_the_gateway() -> None:
 def test_a_guest_without_systemd_or_cards_has_no_stack() -> None:
     done = converted({k: v for k, v in SYSTEMD.items() if "99-default" not in k})
     assert done.codes == {"network-stack-unknown"}
+
+
+def test_no_file_is_made_where_another_stack_has_the_card() -> None:
+    assert not converted({**IFUPDOWN, **NETWORKMANAGER}).has(MAIN)

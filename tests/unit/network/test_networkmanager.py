@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from converter.guest.memory import Node
+from converter.model import FileKind
 from tests.unit.network.guests import IFUPDOWN, NETWORKMANAGER, Files, converted, link, program
 
 ETC = "/etc/NetworkManager/system-connections"
@@ -37,19 +39,27 @@ def profile(kind: str, name: str, more: str = "") -> str:
 
 def test_a_static_card_becomes_dhcp_on_any_card() -> None:
     done = converted(guest(**{"Wired connection 1.nmconnection": STATIC}))
-    text = done.text(OURS)
+    path = f"{ETC}/Wired connection 1.nmconnection"
+    text = done.text(path)
     assert "interface-name" not in text
     assert "mac-address" not in text
     assert (
         "type=802-3-ethernet\nmulti-connect=3\n\n[ipv4]\nmethod=auto\n\n[ipv6]\nmethod=auto\n"
         in text
     )
-    stat = done.guest.lstat(OURS)
+    stat = done.guest.lstat(path)
     assert stat is not None
     # Profiles that others may read are refused.
     assert (stat.mode, stat.uid, stat.gid) == (0o600, 0, 0)
-    assert not done.has(f"{ETC}/Wired connection 1.nmconnection")
+    assert not done.has(OURS)
     assert done.findings == ()
+
+
+def test_a_profile_that_is_not_roots_is_not_taken() -> None:
+    files = {**NETWORKMANAGER, f"{ETC}/a": Node(FileKind.FILE, STATIC.encode(), 0o600, uid=1000)}
+    done = converted(files)
+    assert done.has(OURS)
+    assert not done.has(f"{ETC}/a")
 
 
 def test_the_old_form_of_addresses_and_files_without_a_suffix() -> None:
@@ -61,7 +71,8 @@ def test_the_old_form_of_addresses_and_files_without_a_suffix() -> None:
         "802-3-ethernet", "eth1", "[ipv4]\nmethod=manual\naddress1=10.9.0.5;24;0.0.0.0;\n"
     )
     done = converted(guest(**{"System eth0": old, "eth1": second}))
-    assert not done.has(f"{ETC}/System eth0")
+    assert "multi-connect=3" in done.text(f"{ETC}/System eth0")
+    assert not done.has(f"{ETC}/eth1")
     assert "eth1 (10.9.0.5)" in done.message("network-link-disabled")
 
 
@@ -126,7 +137,7 @@ def test_bonds_bridges_and_vlans_go_with_their_ports_and_others_stay() -> None:
 def test_cards_can_be_left_alone(conf: str, *, manages: bool) -> None:
     files = {**guest(a=STATIC), "/etc/NetworkManager/NetworkManager.conf": conf}
     done = converted(files)
-    assert done.has(OURS) is manages
+    assert (done.text(f"{ETC}/a") != STATIC) is manages
     assert (done.errors == []) is manages
 
 
@@ -163,7 +174,7 @@ def test_ifupdown_gets_the_card_it_had_alone() -> None:
 def test_networkmanager_keeps_the_card_that_ifupdown_does_not_name() -> None:
     lo = "auto lo\niface lo inet loopback\n"
     done = converted({**IFUPDOWN, **guest(a=STATIC), "/etc/network/interfaces": lo})
-    assert done.has(OURS)
+    assert "multi-connect=3" in done.text(f"{ETC}/a")
     assert not done.has(LET_GO)
     assert done.text("/etc/network/interfaces") == lo
 
@@ -187,4 +198,4 @@ def test_the_rc_links_of_el_6_start_it() -> None:
         "/etc/rc.d/rc3.d/S23NetworkManager": link("../init.d/NetworkManager"),
         f"{ETC}/eth0": STATIC,
     }
-    assert converted(files).has(OURS)
+    assert "multi-connect=3" in converted(files).text(f"{ETC}/eth0")

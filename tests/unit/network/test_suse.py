@@ -45,7 +45,7 @@ def test_wicked_gets_one_card_with_a_name_that_is_known() -> None:
     assert left == {"ifcfg-eth0", "ifcfg-lo", "ifcfg.template"}
     assert done.is_masked("/etc/systemd/network/99-default.link")
     assert done.errors == []
-    assert "eth1 (10.9.0.5/24), as suse" in done.message("network-link-disabled")
+    assert "eth1 (10.9.0.5/24), as wicked" in done.message("network-link-disabled")
 
 
 def test_name_servers_come_from_dhcp() -> None:
