@@ -70,10 +70,15 @@ class MemoryGuest:
 
     def _find(self, path: str) -> Node | None:
         """Look up what is at `path` itself; links before the last component are followed."""
+        node = self._nodes.get(path)
+        if node is not None or self._is_absent(path):
+            return node
         return self._nodes.get(resolve(self._steps, path, follow_last=False))
 
     def _file(self, path: str) -> Node:
-        node = self._nodes.get(resolve(self._steps, path))
+        node = self._find(path)
+        if node is not None and node.kind is FileKind.SYMLINK:
+            node = self._nodes.get(resolve(self._steps, path))
         if node is None:
             raise GuestError(Code.MISSING, f"{path}: no such file in the guest")
         if node.kind is not FileKind.FILE:
@@ -89,7 +94,7 @@ class MemoryGuest:
         return place
 
     def _is_absent(self, path: str) -> bool:
-        """Tell whether nothing is at `path`, by its directory alone: `resolve` asks for such."""
+        """Tell whether nothing is at `path`, by its directory, where that is no link itself."""
         directory, _, name = path.rpartition("/")
         there = self._nodes.get(directory or "/")
         return there is not None and there.kind is FileKind.DIRECTORY and name.strip(".") != ""

@@ -87,6 +87,11 @@ class Fixture:
     def expected(self) -> Expected:
         return Expected(**{k: frozen(v) for k, v in self.data.get("expect", {}).items()})
 
+    @property
+    def is_labelled(self) -> bool:
+        """Whether the guest has SELinux."""
+        return "/etc/selinux/config" in self.data["files"]
+
     def machine(self) -> Machine:
         """Make the machine anew: what is done to one does not show in another."""
         return _Builder(self.data).machine()
@@ -295,7 +300,7 @@ class _Builder:
         for path, program in data.get("efi", {}).items():
             self._put(machine, path, _efi_program(program))
         self._start_services(machine)
-        if "/etc/selinux/config" in data.get("files", {}):
+        if "/etc/selinux/config" in data["files"]:
             machine.label(_LABELS, unlabelled=["/boot/efi"])
 
     @staticmethod
