@@ -275,6 +275,7 @@ def _judge_others(view: BootView, first: _Reading, readings: list[_Reading]) -> 
         )
         return
     known = {reading.start for reading in readings} | {reading.config for reading in readings}
+    known |= {*_places(view, ((r.files, n) for r in readings if r.menu for n in r.menu.scripts))}
     left = [path for path in _in_boot(view) if paths.resolve(view.guest, path) not in known]
     names = ", ".join([*(r.config for r in others), *left])
     if names:

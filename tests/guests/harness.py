@@ -317,7 +317,7 @@ def _dpkg_status(packages: dict[str, str]) -> str:
 
 
 def _encoded(path: str, text: str) -> bytes:
-    return text.encode("utf-16-le" if path.endswith(".CSV") else "utf-8")
+    return text.encode("utf-16-le" if path.upper().endswith(".CSV") else "utf-8")
 
 
 def _environment(lines: list[str]) -> bytes:
@@ -327,11 +327,11 @@ def _environment(lines: list[str]) -> bytes:
 
 
 def _efi_program(text: str) -> bytes:
-    """Give a program for an ESP: "shim", "grub" and the prefix built into it, or another one."""
+    """Give an EFI program: "shim" and what it starts, "grub" and its prefix, or another one."""
     kind, _, prefix = text.partition(" ")
     match kind:
         case "shim":
-            return efi_programs.shim()
+            return efi_programs.shim(*prefix.split())
         case "grub":
             return efi_programs.grub(prefix)
         case _:
