@@ -73,15 +73,14 @@ def rows() -> tuple[Row, ...]:
 
 def find_row(distribution: str, version: str) -> Row | None:
     """Give the row for a distribution's version, if there is one."""
-    return next(
-        (row for row in rows() if row.distribution == distribution and row.takes_version(version)),
-        None,
-    )
+    name = _known_as(distribution)
+    named = (row for row in rows() if row.distribution == name)
+    return next((row for row in named if row.takes_version(version)), None)
 
 
 def family_name(distribution: str) -> str | None:
     """Give the name of a distribution that is known, in the table or not."""
-    family = load("support")["families"].get(distribution)
+    family = load("support")["families"].get(_known_as(distribution))
     return None if family is None else str(family["name"])
 
 
@@ -98,8 +97,12 @@ def is_own_kernel(distribution: str, release: str) -> bool:
 
     Where it is not known how that is, every kernel counts as the distribution's.
     """
-    family = load("support")["families"].get(distribution)
+    family = load("support")["families"].get(_known_as(distribution))
     return family is None or re.search(family["kernel_releases"], release) is not None
+
+
+def _known_as(distribution: str) -> str:
+    return str(load("support")["aliases"].get(distribution, distribution))
 
 
 def _numbers(text: str) -> tuple[int, ...]:

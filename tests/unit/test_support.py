@@ -55,6 +55,7 @@ EL7 = "3.10.0-1160.el7.x86_64"
         ("sles", "15", Verdict.SUPPORTED),
         ("sles", "15.6", Verdict.SUPPORTED),
         ("sles", "15.7", Verdict.UNTABLED),
+        ("sles_sap", "12.3", Verdict.END_OF_LIFE),
         ("ubuntu", "12.04", Verdict.END_OF_LIFE),
         ("ubuntu", "17.10", Verdict.UNTABLED),
         ("ubuntu", "24.04", Verdict.SUPPORTED),
