@@ -25,6 +25,7 @@ _OS_RELEASE: Final = ("/etc/os-release", "/usr/lib/os-release")
 _IDENTIFIER: Final = re.compile(r"[a-z0-9._-]{1,64}")
 # No such file is longer; patterns are not tried on more.
 _LONGEST: Final = 1024
+_LONGEST_NAME: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,9 @@ def hostname(guest: ReadableGuest) -> str:
         lines = (paths.text(guest, path) or "").splitlines()
         names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
         if names:
-            return names[0]
-    return shellvars.parse(paths.text(guest, "/etc/sysconfig/network") or "").get("HOSTNAME") or ""
+            return names[0][:_LONGEST_NAME]
+    network = shellvars.parse(paths.text(guest, "/etc/sysconfig/network") or "")
+    return (network.get("HOSTNAME") or "")[:_LONGEST_NAME]
 
 
 def _os_release(guest: ReadableGuest) -> Release | None:
@@ -72,7 +74,7 @@ def _os_release(guest: ReadableGuest) -> Release | None:
         identifier = (variables.get("ID") or "").lower()
         if _IDENTIFIER.fullmatch(identifier):
             version, name = (variables.get(key) or "" for key in ("VERSION_ID", "PRETTY_NAME"))
-            return Release(identifier, version, name)
+            return Release(identifier, version[:_LONGEST_NAME], name[:_LONGEST_NAME])
     return None
 
 

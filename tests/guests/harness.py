@@ -5,7 +5,7 @@ may have some themselves): its tables are laid over the base's, its lists replac
 those with a name that ends in `+` are added to them. `@name@` stands for a value of `[vars]`, and
 `@uuid:/boot@`, `@partuuid:/boot@` for the UUIDs of the filesystem that is mounted there.
 
-    [vars]            values for the templates
+    [vars]            values for the templates; `architecture`, if it is not x86_64
     [[disks]]         table ("mbr", "gpt", ""), size, boot ("grub2", "grub", ""), partitions
                       (size, type, fs, mount, label, active; or subvolumes = { name = mount })
     [[volumes]]       logical volumes: group, name, size, fs, mount
@@ -43,7 +43,9 @@ from tests.unit import efi_programs
 HERE = Path(__file__).parent
 _NAMESPACE = uuid.UUID("c0ffee00-0000-4000-8000-000000000000")
 _TEMPLATE = re.compile(r"@(?:(uuid|partuuid):([^@\s]+)|([a-z][a-z0-9_]*))@")
-_ELF = b"\x7fELF\2\1\1" + bytes(9) + b"\x02\0\x3e\0"
+_ELF = b"\x7fELF\2\1\1" + bytes(9) + b"\x02\0"
+# Of the ELF header of programs, and of EFI programs.
+_MACHINES = {"x86_64": (62, efi_programs.X86_64), "aarch64": (183, 0xAA64)}
 _DIRECTORIES = ("bin", "boot", "dev", "etc", "lib", "mnt", "proc", "run", "sbin", "sys", "usr/bin")
 _LABELS = {
     "/": b"system_u:object_r:root_t:s0",
@@ -287,8 +289,9 @@ class _Builder:
             kernel = Kernel(**{key: frozen(value) for key, value in row.items()})
             for path, content in kernel.installed().items():
                 self._put(machine, path, content)
+        elf, efi = _MACHINES[data.get("architecture", "x86_64")]
         for path in ("/bin/sh", *data.get("programs", ())):
-            self._put(machine, path, _ELF, mode=0o755)
+            self._put(machine, path, _ELF + elf.to_bytes(2, "little"), mode=0o755)
         if "dpkg" in data:
             self._put(machine, "/var/lib/dpkg/status", _dpkg_status(data["dpkg"]).encode())
         modes = {path: int(mode, 8) for path, mode in data.get("modes", {}).items()}
@@ -298,7 +301,7 @@ class _Builder:
         for path, lines in data.get("grubenv", {}).items():
             self._put(machine, path, _environment(lines))
         for path, program in data.get("efi", {}).items():
-            self._put(machine, path, _efi_program(program))
+            self._put(machine, path, _efi_program(program, machine=efi))
         self._start_services(machine)
         if "/etc/selinux/config" in data["files"]:
             machine.label(_LABELS, unlabelled=["/boot/efi"])
@@ -326,13 +329,13 @@ def _environment(lines: list[str]) -> bytes:
     return text.encode().ljust(1024, b"#")
 
 
-def _efi_program(text: str) -> bytes:
+def _efi_program(text: str, *, machine: int) -> bytes:
     """Give an EFI program: "shim" and what it starts, "grub" and its prefix, or another one."""
     kind, _, prefix = text.partition(" ")
     match kind:
         case "shim":
-            return efi_programs.shim(*prefix.split())
+            return efi_programs.shim(*prefix.split(), machine=machine)
         case "grub":
-            return efi_programs.grub(prefix)
+            return efi_programs.grub(prefix, machine=machine)
         case _:
-            return efi_programs.pe((b".text", b"\x90" * 16))
+            return efi_programs.pe((b".text", b"\x90" * 16), machine=machine)
