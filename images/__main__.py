@@ -1,4 +1,4 @@
-"""`python -m images build NAME`: build an image, or find it in the cache, and print its path."""
+"""`python -m images build NAME…`: build guests, or find them in the cache; print their disks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from images.cache import image
 def main(arguments: list[str]) -> int:
     """Run a command; 2 when it is none."""
     match arguments:
-        case ["build", name]:
-            print(image(name).path)
+        case ["build", *names] if names:
+            for name in names:
+                print(*image(name).disks, sep="\n")
         case ["demo"]:
             from images import demo
 

@@ -1,99 +1,140 @@
-"""GRUB on an image, as grub-install and grub-setup would put it there.
+"""What the guest's own boot loader is told, in a machine with the guest's own disks.
 
-UEFI: Debian's signed shim and GRUB under EFI/debian, and again under EFI/BOOT as with grub-efi's
-"force_efi_extra_removable"; both read EFI/debian/grub.cfg, which leads to /boot/grub.
-
-boot.img goes to the first sector; core.img to the gap behind it (MBR) or to the BIOS boot partition
-(GPT). boot.img finds core.img by a sector number, and the first sector of core.img finds the rest
-by a block list: both are written here (GNU GRUB manual, "Image files"; offsets as in the sources
-of boot.S and diskboot.S).
+BIOS: the disks that the recipe names. UEFI: without a firmware variable, and with a copy in
+EFI/BOOT only where the recipe says so. All run in a chroot in the guest's tree.
 """
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, Final
 
-from converter import process
-from images.disk import SECTOR
+from images.appliance import disk_device, here
+from images.recipe import Loader
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping
 
-    from images.disk import Placed
-    from images.recipe import Recipe
+    from images.recipe import Boot, Recipe
 
-# boot.img: where the number of core.img's first sector stands; the bytes kept for the table.
-_KERNEL_SECTOR: Final = 0x5C
-_BOOT_CODE: Final = 440
-# The first sector of core.img: the block list's first entry (start u64, length u16, segment u16).
-_BLOCK_LIST: Final = 0x1F4
-_BIOS_BOOT: Final = "21686148-6449-6e6f-744e-656564454649"
-_MODULES: Final = ("biosdisk", "part_msdos", "part_gpt", "ext2", "search_fs_uuid")
+_MAP: Final = "/boot/grub/device.map"
+_SETTINGS: Final = "/etc/default/grub.d"
+
+# As grub2-mkconfig and kernel-install leave it on Fedora, with upstream's module (GRUB 2.14).
+_BLS: Final = """\
+for image in /boot/vmlinuz-*; do
+    release=${{image#/boot/vmlinuz-}}
+    mkdir -p /boot/loader/entries
+    cat > "/boot/loader/entries/debian-$release.conf" <<ENTRY
+title Debian GNU/Linux ($release)
+version $release
+linux $image
+initrd /boot/initrd.img-$release
+options {arguments}
+ENTRY
+done
+cat > /boot/grub/grub.cfg <<'CONFIG'
+set timeout=2
+if [ -s $prefix/grubenv ]; then
+  load_env
+fi
+if [ "${{saved_entry}}" ]; then
+  set default="${{saved_entry}}"
+fi
+search --no-floppy --fs-uuid --set=root {uuid}
+insmod blsuki
+blscfg --path /boot/loader/entries
+CONFIG
+"""
+
+_SYSTEMD_BOOT: Final = """\
+export SYSTEMD_RELAX_ESP_CHECKS=1
+mkdir -p /etc/kernel
+echo debian > /etc/kernel/entry-token
+echo layout=bls > /etc/kernel/install.conf
+echo '{arguments}' > /etc/kernel/cmdline
+bootctl --esp-path=/boot/efi --no-variables install
+echo 'timeout 2' >> /boot/efi/loader/loader.conf
+for image in /boot/vmlinuz-*; do
+    release=${{image#/boot/vmlinuz-}}
+    kernel-install add "$release" "$image" "/boot/initrd.img-$release"
+done
+"""
 
 
-def install_files(tree: Path) -> None:
-    """Put GRUB's modules where grub-install puts them."""
-    target = tree / "boot/grub/i386-pc"
-    target.mkdir(parents=True, exist_ok=True)
-    for module in sorted((tree / "usr/lib/grub/i386-pc").glob("*.[mil][oms][dgt]")):
-        (target / module.name).write_bytes(module.read_bytes())
+def script(recipe: Recipe) -> str:
+    """Give the shell script that makes the guest bootable, from within its tree."""
+    return "\n".join(_LOADERS[recipe.boot.loader](recipe))
 
 
-def install_uefi(recipe: Recipe, tree: Path) -> None:
-    """Put shim and GRUB on the EFI system partition, which is mounted at /boot/efi."""
-    signed = {
-        "shimx64.efi": tree / "usr/lib/shim/shimx64.efi.signed",
-        "mmx64.efi": tree / "usr/lib/shim/mmx64.efi.signed",
-        "grubx64.efi": tree / "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed",
-    }
-    vendor, fallback = tree / "boot/efi/EFI/debian", tree / "boot/efi/EFI/BOOT"
-    for directory in (vendor, fallback):
-        directory.mkdir(parents=True)
-        for name, source in signed.items():
-            (directory / name).write_bytes(source.read_bytes())
-    (fallback / "shimx64.efi").rename(fallback / "BOOTX64.EFI")
-    (vendor / "grub.cfg").write_text(
-        f"search.fs_uuid {recipe.grub_probe.fs_uuid} root\n"
-        "set prefix=($root)'/boot/grub'\n"
-        "configfile $prefix/grub.cfg\n",
-        encoding="utf-8",
+def _grub(recipe: Recipe) -> Iterator[str]:
+    yield from _grub_install(recipe)
+    yield f"mkdir -p {_SETTINGS}"
+    # The one thing that grub-mkconfig finds out here and that is different here.
+    yield f"echo GRUB_DEVICE={_root(recipe)} > {_SETTINGS}/zz-build.cfg"
+    yield "grub-mkconfig -o /boot/grub/grub.cfg"
+    yield f"rm {_SETTINGS}/zz-build.cfg && rmdir --ignore-fail-on-non-empty {_SETTINGS}"
+    yield f"rm {_MAP}"
+    yield from _environment(recipe.boot)
+
+
+def _grub_bls(recipe: Recipe) -> Iterator[str]:
+    yield from _grub_install(recipe)
+    yield f"rm {_MAP}"
+    uuid = next(each.uuid for each in recipe.filesystems if each.device == _root(recipe))
+    yield _BLS.format(arguments=recipe.boot.arguments, uuid=uuid)
+    yield from _environment(recipe.boot)
+
+
+def _environment(boot: Boot) -> Iterator[str]:
+    for name, value in boot.environment.items():
+        yield f"grub-editenv /boot/grub/grubenv set '{name}={value}'"
+
+
+def _grub_install(recipe: Recipe) -> Iterator[str]:
+    boot = recipe.boot
+    yield from _device_map(recipe, here)
+    if "bios" in boot.firmware:
+        for disk in boot.disks:
+            yield f"grub-install --target=i386-pc {here(disk)}"
+    if "uefi" in boot.firmware:
+        extra = " --force-extra-removable" if boot.fallback else ""
+        yield (
+            "grub-install --target=x86_64-efi --efi-directory=/boot/efi --bootloader-id=debian"
+            f" --uefi-secure-boot --no-nvram{extra}"
+        )
+
+
+def _grub_legacy(recipe: Recipe) -> Iterator[str]:
+    yield from _device_map(recipe, here)
+    for number in range(len(recipe.boot.disks)):
+        yield f"grub-install --no-floppy '(hd{number})'"
+    yield "update-grub"
+    yield from _device_map(recipe, str)
+
+
+def _systemd_boot(recipe: Recipe) -> Iterator[str]:
+    yield _SYSTEMD_BOOT.format(arguments=recipe.boot.arguments)
+    if not recipe.boot.fallback:
+        yield "rm -r /boot/efi/EFI/BOOT"
+
+
+def _device_map(recipe: Recipe, name: Callable[[str], str]) -> Iterator[str]:
+    """Write the file that says which BIOS drive is which device."""
+    yield f"mkdir -p /boot/grub && : > {_MAP}"
+    for number in range(len(recipe.disks)):
+        device = name(disk_device(number))
+        yield f'echo "(hd{number}) $(readlink -m {device})" >> {_MAP}'
+
+
+def _root(recipe: Recipe) -> str:
+    return next(
+        each.device for each in recipe.filesystems if each.mount == "/" or "/" in each.subvolumes
     )
 
 
-def install_bios(recipe: Recipe, tree: Path, image: Path, placed: list[Placed]) -> None:
-    """Write boot.img and core.img; core.img finds /boot/grub by the filesystem's UUID."""
-    core = _core_image(recipe, tree)
-    gap = next((item for item in placed if item.partition.type.lower() == _BIOS_BOOT), None)
-    start = gap.start if gap is not None else SECTOR
-    room = gap.size if gap is not None else placed[0].start - SECTOR
-    if len(core) > room:
-        message = f"core.img has {len(core)} bytes, there is room for {room}"
-        raise ValueError(message)
-    first = start // SECTOR
-    boot = bytearray((tree / "usr/lib/grub/i386-pc/boot.img").read_bytes())
-    struct.pack_into("<Q", boot, _KERNEL_SECTOR, first)
-    patched = bytearray(core)
-    struct.pack_into("<Q", patched, _BLOCK_LIST, first + 1)
-    with image.open("r+b") as file:
-        file.write(boot[:_BOOT_CODE])
-        file.seek(start)
-        file.write(patched)
-
-
-def _core_image(recipe: Recipe, tree: Path) -> bytes:
-    config = tree / "early.cfg"
-    config.write_text(
-        f"search.fs_uuid {recipe.grub_probe.fs_uuid} root\nset prefix=($root)/boot/grub\n",
-        encoding="utf-8",
-    )
-    process.run(
-        [
-            "chroot", str(tree), "grub-mkimage", "-O", "i386-pc", "-o", "/core.img",
-            "-p", "/boot/grub", "-c", "/early.cfg", *_MODULES,
-        ]
-    )  # fmt: skip
-    core = (tree / "core.img").read_bytes()
-    (tree / "core.img").unlink()
-    config.unlink()
-    return core
+_LOADERS: Final[Mapping[Loader, Callable[[Recipe], Iterator[str]]]] = {
+    Loader.GRUB: _grub,
+    Loader.GRUB_BLS: _grub_bls,
+    Loader.GRUB_LEGACY: _grub_legacy,
+    Loader.SYSTEMD_BOOT: _systemd_boot,
+}

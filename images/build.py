@@ -1,11 +1,10 @@
-"""From a recipe to a bootable disk image."""
+"""From a recipe to the disks of a bootable guest."""
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
-from images import bootloader, disk, rootfs
+from images import disk, rootfs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,32 +13,7 @@ if TYPE_CHECKING:
 
 
 def build(recipe: Recipe, directory: Path) -> None:
-    """Make `directory`/disk.raw by `recipe`; everything else made on the way is removed."""
-    tree = directory / "root"
-    rootfs.make(recipe, tree)
-    bootloader.install_files(tree)
-    image = directory / "building.raw"
-    placed = disk.partitioned(recipe, image)
-    if "bios" in recipe.firmware:
-        bootloader.install_bios(recipe, tree, image, placed)
-    if "uefi" in recipe.firmware:
-        bootloader.install_uefi(recipe, tree)
-    # The innermost mounts first: each takes its files out of the tree of the next.
-    for item in sorted(placed, key=lambda item: len(item.partition.mount), reverse=True):
-        disk.fill(image, item, _subtree(tree, item.partition.mount))
-    (directory / "root.sh").unlink()
-    shutil.rmtree(directory / "root.files")
-    shutil.rmtree(tree)
-    image.rename(directory / "disk.raw")
-
-
-def _subtree(tree: Path, mount: str) -> Path | None:
-    """Take what belongs to a mount out of the tree, leaving the empty directory for it."""
-    if not mount:
-        return None
-    if mount == "/":
-        return tree
-    taken = tree.with_name("mount-" + mount.strip("/").replace("/", "-"))
-    (tree / mount.lstrip("/")).rename(taken)
-    (tree / mount.lstrip("/")).mkdir()
-    return taken
+    """Make the disks of `recipe` in `directory`; everything else made on the way is removed."""
+    files = rootfs.make(recipe, directory)
+    disk.make(recipe, files, directory)
+    files.unlink()

@@ -25,16 +25,23 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 # What has no part in building an image must not make a new one.
-_BUILDERS = ("bootloader.py", "build.py", "disk.py", "recipe.py", "rootfs.py")
+_BUILDERS = (
+    "appliance.py", "base.py", "bootloader.py", "build.py", "disk.py", "recipe.py", "rootfs.py",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltImage:
-    """A guest's disk as a sparse raw image, and the recipe it was made by."""
+    """A guest's disks as sparse raw images, boot disk first, and the recipe they were made by."""
 
     name: str
-    path: Path
+    disks: tuple[Path, ...]
     recipe: Recipe
+
+    @property
+    def path(self) -> Path:
+        """The boot disk."""
+        return self.disks[0]
 
 
 def root() -> Path:
@@ -48,9 +55,15 @@ def image(name: str) -> BuiltImage:
     from images.build import build
 
     found = recipe.load(name)
-    key = _digest(recipe.path(name), *(_HERE / builder for builder in _BUILDERS))
+    key = digest(recipe.path(name), *(_HERE / builder for builder in _BUILDERS))
     directory = kept(f"{name}-{key}", lambda target: build(found, target))
-    return BuiltImage(name, directory / "disk.raw", found)
+    disks = tuple(directory / disk_name(number) for number in range(len(found.disks)))
+    return BuiltImage(name, disks, found)
+
+
+def disk_name(number: int) -> str:
+    """Give the file name of a guest's disk, counted from 0."""
+    return f"disk{number}.raw"
 
 
 def kept(name: str, make: Callable[[Path], None]) -> Path:
@@ -76,7 +89,8 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _digest(*paths: Path) -> str:
+def digest(*paths: Path) -> str:
+    """Give a key made from the content of files."""
     content = hashlib.sha256()
     for path in paths:
         content.update(path.read_bytes())

@@ -1,87 +1,126 @@
-"""A disk image with a partition table and filesystems, made by tools that need no devices."""
+"""The disks of a guest, filled in libguestfs' appliance.
+
+Partitions, arrays, volumes and filesystems are made there by the usual tools, whatever the host's
+own kernel can do, and the guest's own boot loader installs itself onto disks that are its own
+(`bootloader`).
+"""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+import shlex
 from typing import TYPE_CHECKING, Final
 
 from converter import process
+from images import appliance, bootloader
+from images.appliance import here
+from images.cache import disk_name
 from images.recipe import bytes_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from images.recipe import Partition, Recipe
+    from images.recipe import Array, Disk, Filesystem, Group, Recipe
 
-SECTOR: Final = 512
-_DISK_ID: Final = "0xc0ffee12"
-_GPT_ID: Final = "C0FFEE12-5B5E-4B5C-9D5B-7D1C0FFEE012"
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A partition of the recipe, and where in the image it lies (bytes)."""
-
-    partition: Partition
-    start: int
-    size: int
+_DISK_ID: Final = "0xc0ffee{:02x}"
+_GPT_ID: Final = "C0FFEE12-5B5E-4B5C-9D5B-7D1C0FFE{:02X}{:02X}"
+_TREE: Final = "/sysroot"
 
 
-def partitioned(recipe: Recipe, image: Path) -> list[Placed]:
-    """Make `image` with the recipe's partition table, sparse, and say where the partitions are."""
+def make(recipe: Recipe, files: Path, directory: Path) -> None:
+    """Make the disks of `recipe` in `directory`, with the guest's `files` (a tar) on them."""
+    disks = []
+    for number, disk in enumerate(recipe.disks):
+        disks.append(directory / disk_name(number))
+        _partition(disk, number, disks[-1])
+    appliance.run("\n".join(_script(recipe)), [*disks, files])
+
+
+def _partition(disk: Disk, number: int, image: Path) -> None:
+    """Make a sparse image with a partition table; all that has an identifier has a known one."""
     with image.open("wb") as file:
-        file.truncate(bytes_of(recipe.size))
-    label = "dos" if recipe.table == "mbr" else "gpt"
-    identifier = _DISK_ID if recipe.table == "mbr" else _GPT_ID
-    lines = [f"label: {label}", f"label-id: {identifier}"]
-    for number, partition in enumerate(recipe.partitions, start=1):
-        fields = [f"size={bytes_of(partition.size) // SECTOR}", f"type={partition.type}"]
+        file.truncate(bytes_of(disk.size))
+    if not disk.table:
+        return
+    gpt = disk.table == "gpt"
+    identifier = _GPT_ID.format(number, 0) if gpt else _DISK_ID.format(0x12 + number)
+    lines = [f"label: {'gpt' if gpt else 'dos'}", f"label-id: {identifier}"]
+    for order, partition in enumerate(disk.partitions, start=1):
+        fields = [f"type={partition.type}"]
+        fields += [f"size={partition.size}iB"] if partition.size else []
         fields += ["bootable"] if partition.active else []
-        if label == "gpt":
-            fields += [f'name="{partition.name}"', f"uuid={_part_uuid(number)}"]
-        lines.append(", ".join(fields))
+        if gpt:
+            fields += [f'name="{partition.name}"', f"uuid={_GPT_ID.format(number, order)}"]
+        # sfdisk takes the number from the end of the device's name.
+        lines.append(f"p{partition.number or order}: {', '.join(fields)}")
     process.run(["sfdisk", "--quiet", str(image)], stdin="\n".join(lines).encode())
-    table = json.loads(process.run(["sfdisk", "--json", str(image)]).stdout)["partitiontable"]
-    return [
-        Placed(partition, found["start"] * SECTOR, found["size"] * SECTOR)
-        for partition, found in zip(recipe.partitions, table["partitions"], strict=True)
-    ]
 
 
-def _part_uuid(number: int) -> str:
-    return f"C0FFEE12-5B5E-4B5C-9D5B-7D1C0FFEE{number:03X}"
+def _script(recipe: Recipe) -> Iterator[str]:
+    yield "set -eu"
+    yield from map(_array, recipe.arrays)
+    for group in recipe.groups:
+        yield from _group(group)
+    for filesystem in recipe.filesystems:
+        yield from _filesystem(filesystem)
+    yield from _mounts(recipe.filesystems)
+    yield f"tar -C {_TREE} -xpf {here(appliance.disk_device(len(recipe.disks)))}"
+    yield f"for name in dev proc sys; do mount --bind /$name {_TREE}/$name; done"
+    yield f"chroot {_TREE} sh -euc {shlex.quote(bootloader.script(recipe))}"
+    yield f"umount -R {_TREE}"
+    for group in recipe.groups:
+        yield f"vgchange -an {group.name}"
+    for array in recipe.arrays:
+        yield f"mdadm --stop {array.device}"
 
 
-def fill(image: Path, placed: Placed, tree: Path | None) -> None:
-    """Make the filesystem of a partition, with the files of `tree` in it, and put it in place."""
-    partition = placed.partition
-    part = image.with_name(f"part-{placed.start}")
-    with part.open("wb") as file:
-        file.truncate(placed.size)
-    match partition.filesystem:
-        case "ext4":
-            source = ["-d", str(tree)] if tree is not None else []
-            process.run(["mkfs.ext4", "-q", "-F", "-U", partition.uuid, *source, str(part)])
+def _array(array: Array) -> str:
+    return (
+        f"mdadm --create {array.device} --run --assume-clean --level=1 --homehost=any"
+        f" --metadata={array.metadata} --name={array.name} --uuid={array.uuid}"
+        f" --raid-devices={len(array.members)} {_all_here(array.members)}"
+    )
+
+
+def _group(group: Group) -> Iterator[str]:
+    yield f"vgcreate {group.name} {_all_here(group.members)}"
+    for name, size in group.volumes.items():
+        amount = f"-L {size}" if size else "-l 100%FREE"
+        yield f"lvcreate -y -an -Zn -Wn -n {name} {amount} {group.name}"
+    yield f"vgchange -ay {group.name}"
+
+
+def _all_here(devices: Sequence[str]) -> str:
+    return " ".join(map(here, devices))
+
+
+def _filesystem(filesystem: Filesystem) -> Iterator[str]:
+    uuid, device = filesystem.uuid, here(filesystem.device)
+    options = " ".join(filesystem.options)
+    match filesystem.type:
         case "swap":
-            process.run(["mkswap", "--uuid", partition.uuid, str(part)])
+            yield f"mkswap -U {uuid} {options} {device}"
         case "vfat":
-            _make_vfat(part, partition, tree)
-        case "":
-            part.unlink()
-            return
-    process.run(
-        [
-            "dd", f"if={part}", f"of={image}", "bs=1M", f"seek={placed.start}",
-            "oflag=seek_bytes", "conv=notrunc,sparse", "status=none",
-        ]
-    )  # fmt: skip
-    part.unlink()
+            yield f"mkfs.vfat -i {uuid.replace('-', '')} {options} {device}"
+        case "xfs":
+            yield f"mkfs.xfs -q -f -m uuid={uuid} {options} {device}"
+        case "btrfs":
+            yield f"mkfs.btrfs -q -f -U {uuid} {options} {device}"
+            yield f"mount {device} {_TREE}"
+            for name in filesystem.subvolumes.values():
+                yield f"btrfs subvolume create {_TREE}/{name}"
+            yield f"umount {_TREE}"
+        case kind:
+            yield f"mkfs.{kind} -q -F -U {uuid} {options} {device}"
 
 
-def _make_vfat(part: Path, partition: Partition, tree: Path | None) -> None:
-    serial = partition.uuid.replace("-", "")
-    process.run(["mkfs.vfat", "-i", serial, str(part)])
-    if tree is not None:
-        children = [str(child) for child in sorted(tree.iterdir())]
-        process.run(["mcopy", "-s", "-i", str(part), *children, "::/"])
+def _mounts(filesystems: Sequence[Filesystem]) -> Iterator[str]:
+    """Mount everything where the guest has it, the outermost first."""
+    mounts = []
+    for filesystem in filesystems:
+        subvolumes = [(path, f"-o subvol={name} ") for path, name in filesystem.subvolumes.items()]
+        plain = [(filesystem.mount, "")] if filesystem.mount else []
+        device = here(filesystem.device)
+        mounts += [(path, f"{options}{device}") for path, options in subvolumes or plain]
+    for path, what in sorted(mounts):
+        yield f"mkdir -p {_TREE}{path} && mount {what} {_TREE}{path}"

@@ -71,24 +71,39 @@ _ITEM: Final = """\
 
 
 def export(guest: BuiltImage, kind: str) -> Path:
-    """Give `guest` as the file a hypervisor would have made, kept in the cache beside it."""
+    """Give `guest` as the file a hypervisor would have made, kept in the cache beside it.
+
+    Only an OVA holds more than the boot disk.
+    """
     name = f"{guest.path.parent.name}-{kind}"
-    directory = kept(name, partial(_make, guest.path, kind))
+    directory = kept(name, partial(_make, guest.disks, kind))
     return directory / ("guest.ova" if kind == "ova" else _KINDS[kind][0])
 
 
-def _make(disk: Path, kind: str, directory: Path) -> None:
-    write(disk, kind, directory)
+def _make(disks: Sequence[Path], kind: str, directory: Path) -> None:
+    if kind == "ova":
+        write_ova(disks, directory)
+    else:
+        write(disks[0], kind, directory)
+
+
+def write_ova(disks: Sequence[Path], directory: Path) -> Path:
+    """Write the raw `disks` of a machine as an OVA into `directory`."""
+    packed = []
+    for number, disk in enumerate(disks):
+        vmdk = write(disk, "vmdk-stream", directory)
+        packed.append((vmdk.rename(directory / f"disk{number}.vmdk"), disk.stat().st_size))
+    target = directory / "guest.ova"
+    pack_ova(target, packed)
+    for vmdk, _ in packed:
+        vmdk.unlink()
+    return target
 
 
 def write(disk: Path, kind: str, directory: Path) -> Path:
     """Write the raw `disk` as a file of `kind` into `directory`."""
     if kind == "ova":
-        vmdk = write(disk, "vmdk-stream", directory)
-        target = directory / "guest.ova"
-        pack_ova(target, [(vmdk, disk.stat().st_size)])
-        vmdk.unlink()
-        return target
+        return write_ova([disk], directory)
     name, options = _KINDS[kind]
     target = directory / name
     process.run(["qemu-img", "convert", "-f", "raw", *options, str(disk), str(target)])

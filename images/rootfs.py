@@ -1,8 +1,7 @@
-"""A root tree from Debian's packages, set up in a chroot by the guest's own tools.
+"""The files of a guest: its suite's base tree, with what its recipe adds, set up by its own tools.
 
-mmdebstrap fetches and unpacks; what depends on the machine the guest will run on (which modules
-its initramfs needs, which disk GRUB is on) is told to the guest's tools, because it cannot be found
-out here.
+Everything here runs natively, in a chroot. What the guest's tools can only find out on the guest's
+own machine they are told (which modules its initramfs needs), or they run later (`disk`).
 """
 
 from __future__ import annotations
@@ -10,18 +9,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from converter import process
+from images import base
+from images.recipe import Generator
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from images.recipe import GrubProbe, Recipe
+    from images.recipe import Initramfs, Recipe
 
-_LEFT_OUT: Final = ("doc", "man", "locale", "info", "lintian", "bash-completion")
-# What `chpasswd -e` takes; the tests never log in.
-_LOCKED: Final = "*"
+_PATH: Final = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+# No service is started, and no initramfs made, while packages are installed.
+_INSTALL: Final = """\
+set -eu
+export DEBIAN_FRONTEND=noninteractive INITRD=No LC_ALL=C
+printf 'exit 101\\n' > /usr/sbin/policy-rc.d
+chmod 755 /usr/sbin/policy-rc.d
+install_all() {{ apt-get -y -q --no-install-recommends install {packages}; }}
+# The lists are as old as the base tree.
+install_all || {{ apt-get -q update; install_all; }}
+rm /usr/sbin/policy-rc.d
+"""
 
 _SET_UP: Final = """\
 set -eu
+export LC_ALL=C
 printf 'root:%s\\n' '*' | chpasswd -e
 useradd --create-home --shell /bin/bash admin
 install -d -m 700 -o admin -g admin /home/admin/.ssh
@@ -33,13 +46,14 @@ _DATA: Final = """\
 mkdir -p /srv/data
 i=0
 while [ "$i" -lt {count} ]; do
-    # The same bytes each time: a cipher stream over zeros, under the file's number.
     seq "$i" 40000 > "/srv/data/$i"
     i=$((i + 1))
 done
 """
 
-_INITRAMFS: Final = """\
+# What MODULES=dep picks on the guest's own machine cannot be computed elsewhere: it is made with
+# MODULES=list and left configured as it would be there.
+_INITRAMFS_TOOLS: Final = """\
 cp -a /etc/initramfs-tools /tmp/kept
 printf 'MODULES=list\\nCOMPRESS={compress}\\n' > /etc/initramfs-tools/conf.d/zz-build
 printf '%s\\n' {modules} > /etc/initramfs-tools/modules
@@ -49,87 +63,64 @@ mv /tmp/kept /etc/initramfs-tools
 sed -i 's/^MODULES=.*/MODULES=dep/; s/^COMPRESS=.*/COMPRESS={compress}/' \
     /etc/initramfs-tools/initramfs.conf
 """
+# Likewise: the drivers that hostonly="yes" finds there, and no others.
+_DRACUT: Final = """\
+for directory in /lib/modules/*; do
+    release=${{directory##*/}}
+    dracut --force --no-hostonly --{compress} --drivers '{modules}' \
+        "/boot/initrd.img-$release" "$release"
+done
+"""
+_INITRAMFS: Final = {Generator.INITRAMFS_TOOLS: _INITRAMFS_TOOLS, Generator.DRACUT: _DRACUT}
 
-_GRUB: Final = """\
-mv /usr/sbin/grub-probe /usr/sbin/grub-probe.real
-cat > /usr/sbin/grub-probe <<'PROBE'
-{probe}
-PROBE
-chmod 755 /usr/sbin/grub-probe
-mkdir -p /boot/grub
-grub-mkconfig -o /boot/grub/grub.cfg
-mv /usr/sbin/grub-probe.real /usr/sbin/grub-probe
+_CLEAN: Final = """\
+rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /etc/resolv.conf
+: > /etc/machine-id
 """
 
-# Answers for any device or path what grub-probe would on the guest's own machine.
-_PROBE: Final = """\
-#!/bin/sh
-target=
-while [ "$#" -gt 0 ]; do
-    case "$1" in
-        --target=*) target=${{1#--target=}} ;;
-        -t | --target) target=$2; shift ;;
-    esac
-    shift
-done
-case "$target" in
-    device) echo '{device}' ;;
-    fs) echo '{fs}' ;;
-    fs_uuid) echo '{fs_uuid}' ;;
-    partuuid) echo '{partuuid}' ;;
-    partmap) echo '{partmap}' ;;
-    drive | compatibility_hint) echo '{drive}' ;;
-    hints_string) echo '{hints_string}' ;;
-    fs_label) exit 1 ;;
-esac"""
+
+def make(recipe: Recipe, directory: Path) -> Path:
+    """Make the tar of the guest's files in `directory`."""
+    tree = directory / "root"
+    base.unpack(recipe.suite, tree)
+    process.run(["sh", "-c", base.lend(recipe.suite), "sh", str(tree)])
+    process.run(["cp", "--dereference", "/etc/resolv.conf", str(tree / "etc/resolv.conf")])
+    _run(tree, _INSTALL.format(packages=" ".join(recipe.packages)))
+    process.run(["sh", "-c", base.take_back(recipe.suite), "sh", str(tree)])
+    _write(tree, recipe.files, mode=0o644)
+    _write(tree, recipe.private_files, mode=0o600)
+    _run(tree, _script(recipe))
+    target = directory / "root.tar"
+    base.pack(tree, target)
+    return target
 
 
-def make(recipe: Recipe, directory: Path) -> None:
-    """Make the tree of `recipe` in `directory`, which must not exist."""
-    script = directory.with_suffix(".sh")
-    script.write_text(_script(recipe), encoding="utf-8")
-    overlay = directory.with_suffix(".files")
-    _write_files(recipe, overlay)
+def _run(tree: Path, script: str) -> None:
+    """Run a shell script in the tree, as in a machine whose only process it is."""
     process.run(
         [
-            "mmdebstrap",
-            "--mode=root",
-            "--variant=minbase",
-            "--format=directory",
-            '--aptopt=APT::Install-Recommends "false"',
-            *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _LEFT_OUT),
-            f"--include={','.join(recipe.packages)}",
-            f'--customize-hook=cp -rT {overlay} "$1"',
-            f'--customize-hook=cp {script} "$1/tmp/set-up"',
-            '--customize-hook=chroot "$1" sh /tmp/set-up',
-            recipe.suite,
-            str(directory),
-        ]
-    )
+            "unshare", "--mount", "--pid", "--fork", "--kill-child", f"--root={tree}",
+            "--mount-proc", "env", _PATH, "HOME=/root", "sh", "-s",
+        ],
+        stdin=script.encode(),
+    )  # fmt: skip
 
 
-def _write_files(recipe: Recipe, overlay: Path) -> None:
-    overlay.mkdir()
-    for name, text in recipe.files.items():
-        target = overlay / name.lstrip("/")
+def _write(tree: Path, files: Mapping[str, str], *, mode: int) -> None:
+    for name, text in files.items():
+        target = tree / name.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text.removeprefix("\n"), encoding="utf-8")
+        target.chmod(mode)
 
 
 def _script(recipe: Recipe) -> str:
     parts = [_SET_UP, _DATA.format(count=recipe.data_files)]
     parts += [f"systemctl enable {unit}\n" for unit in recipe.enable]
-    modules = " ".join(recipe.initramfs.modules)
-    parts.append(_INITRAMFS.format(modules=modules, compress=recipe.initramfs.compress))
-    parts.append(_GRUB.format(probe=_probe(recipe.grub_probe)))
-    parts += [
-        f"grub-editenv /boot/grub/grubenv set '{name}={value}'\n"
-        for name, value in recipe.grub_environment.items()
-    ]
-    parts.append("rm -f /tmp/set-up /etc/resolv.conf /etc/machine-id\n: > /etc/machine-id\n")
+    parts += [_initramfs(recipe.initramfs), _CLEAN]
     return "".join(parts)
 
 
-def _probe(answers: GrubProbe) -> str:
-    fields = type(answers).__dataclass_fields__
-    return _PROBE.format(**{name: getattr(answers, name) for name in fields})
+def _initramfs(wanted: Initramfs) -> str:
+    template = _INITRAMFS[wanted.generator]
+    return template.format(modules=" ".join(wanted.modules), compress=wanted.compress)
