@@ -3,9 +3,9 @@
 The initramfs is read, and a segment with what is missing is added at its end; the guest's own tool
 does not run. Its configuration is written to match, so that the guest's next rebuild keeps them.
 
-The default kernel must come out right, or the guest is refused. Of the others, those that come
-first in the menu are prepared as well, so that there is one to fall back to; what stands in the way
-there is only reported.
+The default kernel must come out right, or the guest is refused. Where it lacked something, the
+others do so too: those that come first in the menu are prepared as well, so that there is one to
+fall back to, as far as there is room. What stands in the way there is only reported.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from converter.guest import paths
 from converter.guest.protocol import Code
 from converter.inspection.initramfs import FILE_LIMIT
 from converter.inspection.kernels import MODULES, index, kernel_of
-from converter.model import Finding, Severity
+from converter.model import AppendFile, Finding, Plan, Severity
+from converter.policy_storage import judge_room
 from converter.steps import initramfs_config, initramfs_devices
 from converter.steps.step import Step
 
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 _MODULE_LIMIT: Final = 64 << 20
 # Distributions keep two or three kernels; each costs reading and keeping its initramfs.
 _OTHERS_LIMIT: Final = 2
+# What is added to an initramfs is about 1 MiB; what other steps write must fit as well.
+_ADDITION: Final = 4 << 20
 _REASON: Final = "without the drivers of EC2's disks the kernel does not find its root"
 _DEVICES_REASON: Final = (
     "the initramfs names disks as they were called; waiting for them would delay or stop the boot"
@@ -56,11 +59,11 @@ def run(context: Context) -> None:
     _report_unavailable(context, kernel)
     if found is None:
         _require_builtin(context)
-    else:
-        _report_blocked(context, found.path, kernel)
-        initramfs_config.keep(context.guest, found.generator, list(_wanted(kernel)))
-        _prepare(context, found.path, kernel, severity=Severity.ERROR)
-    _prepare_others(context)
+        return
+    _report_blocked(context, found.path, kernel)
+    initramfs_config.keep(context.guest, found.generator, list(_wanted(kernel)))
+    if _prepare(context, found.path, kernel, severity=Severity.ERROR):
+        _prepare_others(context)
 
 
 def _wanted(kernel: Kernel) -> Iterator[str]:
@@ -153,10 +156,10 @@ def _report_blocked(context: Context, path: str, kernel: Kernel) -> None:
 
 def _prepare_others(context: Context) -> None:
     """Prepare what the menu has besides the default, as far as that goes."""
-    others = list(_others(context))
-    for path, kernel in others[:_OTHERS_LIMIT]:
-        _prepare(context, path, kernel, severity=Severity.WARNING)
-    for path, kernel in others[_OTHERS_LIMIT:]:
+    for number, (path, kernel) in enumerate(_others(context)):
+        if number < _OTHERS_LIMIT and _has_room(context, path):
+            _prepare(context, path, kernel, severity=Severity.WARNING)
+            continue
         context.guest.note(
             Finding(
                 Severity.INFO,
@@ -181,16 +184,29 @@ def _others(context: Context) -> Iterator[tuple[str, Kernel]]:
             yield entry.initramfs, kernel
 
 
-def _prepare(context: Context, path: str, kernel: Kernel, *, severity: Severity) -> None:
-    """Plan the segment for one initramfs; what keeps it from loading is noted as `severity`."""
+def _has_room(context: Context, path: str) -> bool:
+    """Tell whether a longer `path` and its original fit beside what is planned so far."""
+    place = paths.resolve(context.guest, path)
+    stat = context.guest.lstat(place)
+    size = stat.size if stat else 0
+    change = AppendFile("", "", place, bytes(_ADDITION), size, before="", backup=place)
+    return not judge_room(context.facts, Plan((*context.guest.plan.changes, change)))
+
+
+def _prepare(context: Context, path: str, kernel: Kernel, *, severity: Severity) -> bool:
+    """Plan the segment for one initramfs and tell whether it needs one.
+
+    What keeps it from loading is noted as `severity`.
+    """
     try:
-        _extend(context, path, kernel)
+        return _extend(context, path, kernel)
     except FormatError as error:
         context.guest.note(_not_prepared(path, kernel, str(error), severity))
     except GuestError as error:
         if error.code == Code.FAILED:
             raise
         context.guest.note(_not_prepared(path, kernel, error.message, severity))
+    return False
 
 
 def _not_prepared(path: str, kernel: Kernel, why: str, severity: Severity) -> Finding:
@@ -202,7 +218,7 @@ def _not_prepared(path: str, kernel: Kernel, why: str, severity: Severity) -> Fi
     )
 
 
-def _extend(context: Context, path: str, kernel: Kernel) -> None:
+def _extend(context: Context, path: str, kernel: Kernel) -> bool:
     data = context.guest.read(path, limit=FILE_LIMIT)
     image = initramfs.read(data)
     addition = add_drivers(
@@ -212,7 +228,7 @@ def _extend(context: Context, path: str, kernel: Kernel) -> None:
         extra=initramfs_devices.renamed(context, image),
     )
     if addition.archive is None:
-        return
+        return False
     if addition.added and not initramfs_load.can_load(image):
         context.guest.note(_nothing_loads(path, addition.added))
     names = ", ".join(sorted({item.rpartition("/")[2] for item in addition.added}))
@@ -223,6 +239,7 @@ def _extend(context: Context, path: str, kernel: Kernel) -> None:
         code="initramfs-drivers" if addition.added else "initramfs-devices",
         reason=f"{_REASON}: adds {names}" if names else _DEVICES_REASON,
     )
+    return True
 
 
 def _nothing_loads(path: str, added: Iterable[str]) -> Finding:

@@ -3,44 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
 from converter.capabilities import capabilities
 from converter.formats import compression, cpio, initramfs, kmod
 from converter.guest.memory import MemoryGuest, Node
-from converter.guest.replay import replay
-from converter.model import AppendFile, FileKind, Severity, WriteFile
+from converter.model import AppendFile, FileKind, Mount, Severity, Space, WriteFile
 from converter.steps import drivers
 from tests.unit import initramfs_samples as made
 from tests.unit.initramfs_samples import RELEASE
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from converter.model import BootEntry, Plan
-
-INITRD = f"/boot/initrd.img-{RELEASE}"
-MODULES = f"usr/lib/modules/{RELEASE}"
-
-
-def plan(guest: MemoryGuest, entries: Sequence[BootEntry] = (made.entry(),)) -> Plan:
-    context = made.context(guest, entries)
-    drivers.run(context)
-    return context.guest.plan
-
-
-def apply(guest: MemoryGuest, entries: Sequence[BootEntry] = (made.entry(),)) -> Plan:
-    """Convert `guest`; planning once more must find nothing to do."""
-    done = plan(guest, entries)
-    replay(done, guest, progress=lambda _: None)
-    assert plan(guest, entries).changes == ()
-    return done
-
-
-def codes(found: Plan, severity: Severity | None = None) -> list[str]:
-    return [f.code for f in found.findings if severity in (None, f.severity)]
+from tests.unit.steps.drivers_step import INITRD, MODULES, apply, codes, image_of, plan
 
 
 def debian(
@@ -236,6 +209,26 @@ def test_two_kernels_to_fall_back_to_are_prepared() -> None:
     assert RELEASES[3] in finding.message
 
 
+@pytest.mark.parametrize(("free", "prepared"), [(60 << 20, 1), (200 << 20, 3)])
+def test_other_kernels_are_prepared_as_far_as_there_is_room(free: int, prepared: int) -> None:
+    guest = several()
+    for release in RELEASES[:3]:
+        guest.append(f"/boot/initrd.img-{release}", bytes(30 << 20))
+    context = made.context(guest, ENTRIES[:3])
+    boot = Mount("/boot", "/dev/sda2", "ext4", space=Space(1 << 30, free))
+    context = replace(context, facts=replace(context.facts, mounts=(*context.facts.mounts, boot)))
+    drivers.run(context)
+    found = context.guest.plan
+    assert len([c for c in found.changes if isinstance(c, AppendFile)]) == prepared
+    assert codes(found) == ["kernel-not-prepared"] * (3 - prepared)
+
+
+def test_where_the_default_needs_nothing_no_other_kernel_is_touched() -> None:
+    guest = several()
+    apply(guest, ENTRIES[:1])
+    assert plan(guest, ENTRIES).changes == ()
+
+
 def test_what_is_wrong_with_another_kernel_is_only_reported() -> None:
     guest = several()
     guest.write(f"/boot/initrd.img-{RELEASES[1]}", b"broken", mode=0o600, uid=0, gid=0)
@@ -264,147 +257,7 @@ def test_no_default_kernel_is_said_by_inspection() -> None:
     assert plan(guest, []).changes == ()
 
 
-# --- other programs' images -----------------------------------------------------------------------
-
-
-def image_of(guest: MemoryGuest) -> initramfs.Image:
-    return initramfs.read(guest.read(INITRD, limit=1 << 30))
-
-
-def test_dracut() -> None:
-    files = {
-        "usr/lib/dracut/hostonly-kernel-modules.txt": b"ext4\n",
-        "usr/lib/systemd/systemd-udevd": b"",
-        "etc/cmdline.d/95resume.conf": b" resume=/dev/sda2\n",
-    }
-    image = compression.compress(made.archive(files, {"lib": "usr/lib"}), "xz")
-    guest = MemoryGuest({**made.kernel(), INITRD: image, "/etc/dracut.conf": "# empty\n"})
-    found = apply(guest)
-    assert codes(found) == []
-    assert guest.read("/etc/dracut.conf.d/50-ec2-drivers.conf").splitlines()[-1] == (
-        b'add_drivers+=" nvme xen_blkfront "'
-    )
-    assert {"nvme", "xen_blkfront"} <= image_of(guest).modules(RELEASE)
-    resume = image_of(guest).read("etc/cmdline.d/95resume.conf")
-    assert resume == f"resume=UUID={made.UUID.format(2)}\n".encode()
-
-
-def test_mkinitcpio_without_udev_loads_by_its_list() -> None:
-    """The indexes of such an image are binary only, and nothing but MODULES loads them."""
-    files = {
-        "init_functions": b"",
-        "config": b'MODULES="ext4"\nHOOKS=""\n',
-        f"{MODULES}/kernel/drivers/nvme.ko": b"",
-        f"{MODULES}/kernel/drivers/nvme-core.ko": b"",
-        f"{MODULES}/kernel/drivers/xen-blkfront.ko": b"",
-    }
-    guest = MemoryGuest(
-        {
-            **made.kernel(),
-            INITRD: made.archive(files, {"lib": "usr/lib"}),
-            "/etc/mkinitcpio.conf": "MODULES=(ext4)\nHOOKS=(base)\n",
-        }
-    )
-    found = apply(guest)
-    assert codes(found) == []
-    assert guest.read("/etc/mkinitcpio.conf") == b"MODULES=(nvme xen_blkfront ext4)\nHOOKS=(base)\n"
-    config = image_of(guest).read("config")
-    assert config == b'MODULES="ext4 nvme xen_blkfront"\nHOOKS=""\n'
-
-
-def test_a_drop_in_that_sets_the_list_counts() -> None:
-    name = "/etc/mkinitcpio.conf.d/20-modules.conf"
-    guest = MemoryGuest(
-        {
-            **made.kernel(),
-            INITRD: made.archive({"init_functions": b"", "usr/bin/udevadm": b""}),
-            "/etc/mkinitcpio.conf": "MODULES=()\n",
-            "/etc/mkinitcpio.conf.d/10-hooks.conf": "HOOKS=(base udev)\n",
-            name: "MODULES=(vmw_pvscsi)\n",
-        }
-    )
-    apply(guest)
-    assert guest.read(name) == b"MODULES=(nvme xen_blkfront vmw_pvscsi)\n"
-    assert guest.read("/etc/mkinitcpio.conf") == b"MODULES=()\n"
-
-
-def test_suse_mkinitrd() -> None:
-    files = {
-        "run_all.sh": b"",
-        "sbin/udevd": b"",
-        "config/mount.sh": b"rootdev=/dev/sda1\nresumedev=/dev/disk/by-id/ata-VMware_1-part9\n",
-    }
-    guest = MemoryGuest(
-        {
-            **made.kernel(dep="updates/xen-vbd.ko: updates/xen-platform-pci.ko\n"
-                          "updates/xen-platform-pci.ko:\n"),
-            INITRD: compression.compress(made.archive(files), "gzip"),
-            "/etc/sysconfig/kernel": '# comment\nINITRD_MODULES="piix mptspi"\n',
-        }
-    )  # fmt: skip
-    apply(guest)
-    assert guest.read("/etc/sysconfig/kernel") == (
-        b'# comment\nINITRD_MODULES="piix mptspi xen_vbd xen_platform_pci"\n'
-    )
-    assert image_of(guest).modules(RELEASE) == {"xen_vbd", "xen_platform_pci"}
-    assert image_of(guest).read("config/mount.sh") == (
-        f'rootdev=/dev/disk/by-uuid/{made.UUID.format(1)}\nresumedev=""\n'.encode()
-    )
-
-
-def test_red_hats_mkinitrd() -> None:
-    """RHEL 5: modules lie in /lib, and the script of nash names each of them."""
-    script = (
-        b"#!/bin/nash\nmkblkdevs\nresume /dev/sda2\nmkrootdev -t ext3 /dev/sda1\nmount /sysroot\n"
-    )
-    files = {"bin/nash": b"", "init": script, "lib/ext3.ko": b"", "lib/libc.so": b""}
-    dep = (
-        f"/lib/modules/{RELEASE}/x/xen-vbd.ko: /lib/modules/{RELEASE}/x/xen-platform-pci.ko\n"
-        f"/lib/modules/{RELEASE}/x/xen-platform-pci.ko:\n"
-    )
-    kernel = made.kernel(dep="x/xen-vbd.ko:\nx/xen-platform-pci.ko:\n")
-    guest = MemoryGuest(
-        {
-            **kernel,
-            f"/lib/modules/{RELEASE}/modules.dep": dep,
-            INITRD: compression.compress(made.archive(files), "gzip"),
-            "/etc/modprobe.conf": "alias scsi_hostadapter mptbase\n",
-        }
-    )
-    found = apply(guest)
-    assert codes(found, Severity.ERROR) == []
-    image = image_of(guest)
-    assert image.modules(RELEASE) == {"ext3", "xen_vbd", "xen_platform_pci"}
-    assert image.read("init") == (
-        b"#!/bin/nash\nmkblkdevs\n"
-        b'echo "Loading xen-platform-pci.ko module"\ninsmod /lib/xen-platform-pci.ko\n'
-        b'echo "Loading xen-vbd.ko module"\ninsmod /lib/xen-vbd.ko\nmkblkdevs\n'
-        + f"resume UUID={made.UUID.format(2)}\n".encode()
-        + f"mkrootdev -t ext3 UUID={made.UUID.format(1)}\nmount /sysroot\n".encode()
-    )
-    assert image.files["init"].mode & 0o777 == 0o755
-    assert not any("modules.dep" in path for path in image.files)
-    assert guest.read("/etc/modprobe.conf").splitlines()[1:] == [
-        b"alias scsi_hostadapter1 xen_vbd",
-        b"alias scsi_hostadapter2 xen_platform_pci",
-    ]
-    assert capabilities(made.facts(guest, [made.entry()]).os).xen_blk
-
-
-def test_an_image_that_nothing_is_known_about() -> None:
-    guest = MemoryGuest({**made.kernel(), INITRD: made.archive({"init": b"\x7fELF"})})
-    found = apply(guest)
-    assert codes(found) == ["initramfs-configuration-unknown", "initramfs-loader-unknown"]
-    assert codes(found, Severity.WARNING) == ["initramfs-loader-unknown"]
-    assert "nvme" in image_of(guest).modules(RELEASE)
-
-
-def test_an_image_whose_files_are_in_another() -> None:
-    files = {"init": b"", "usr/lib/dracut/x": b"", "squash-root.img": b"hsqs"}
-    guest = MemoryGuest({**made.kernel(), INITRD: made.archive(files), "/etc/dracut.conf": ""})
-    (error,) = (f for f in plan(guest).findings if f.severity is Severity.ERROR)
-    assert error.code == "initramfs-not-prepared"
-    assert "squash-root.img" in error.message
+# --- what the segment is -------------------------------------------------------------------------
 
 
 def test_a_plan_never_has_the_whole_image_in_it() -> None:
