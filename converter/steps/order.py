@@ -8,6 +8,7 @@ from converter.guest.recording import RecordingGuest
 from converter.steps import (
     access,
     boot_entries,
+    boot_root,
     cloud_init,
     crypttab,
     drivers,
@@ -41,6 +42,8 @@ ORDER: Final = (
     volumes.STEP,
     # Reads initramfs-tools' configuration for what goes into the image: after `resume` wrote it.
     drivers.STEP,
+    # Judges what the default entry has now: the next steps replace names in it.
+    boot_root.STEP,
     grub2.STEP,
     # Asks the scripts what the generator of them knows.
     grub_defaults.STEP,
