@@ -13,17 +13,16 @@ from converter.errors import GuestError
 from converter.formats import FormatError, grubenv, kernel_args
 from converter.formats.grub_edit import Script
 from converter.guest.protocol import Code
-from converter.inspection.grub2 import KIND, default_roots
+from converter.inspection.grub2 import KIND
 from converter.model import Finding, Severity
 from converter.steps import boot_arguments
 from converter.steps.boot_arguments import KERNEL_OPTIONS, TIMEOUT_LIMIT, Arguments
-from converter.steps.devices import is_unstable
 from converter.steps.step import Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from converter.model import Bootloader, Facts
+    from converter.model import Facts
     from converter.steps.boot_arguments import AnyEditor
     from converter.steps.step import Context
 
@@ -53,7 +52,6 @@ def run(context: Context) -> None:
         arguments.edit(bootloader.config, timeout=_with_own_timeout)
     for path in bootloader.environments:
         _edit_environment(context, path, variables)
-    _check_root(context, bootloader)
 
 
 def with_consoles(text: str, edit: AnyEditor = boot_arguments.consoles) -> str:
@@ -119,24 +117,6 @@ def _with_values(text: str, changes: dict[str, str] | dict[str, str | None]) -> 
         return text
     data = text.encode("utf-8", "surrogateescape")
     return grubenv.with_values(data, changes).decode("utf-8", "surrogateescape")
-
-
-def _check_root(context: Context, bootloader: Bootloader) -> None:
-    """Refuse where the default entry's root is made of pieces that could not be edited."""
-    mounts = tuple(dict.fromkeys([*context.facts.mounts, *context.facts.esps]))
-    roots = default_roots(context.guest, context.storage, mounts, bootloader.config)
-    for root in roots[-1:]:
-        if is_unstable(root):
-            context.guest.note(
-                Finding(
-                    Severity.ERROR,
-                    "root-device-fixed",
-                    f"{bootloader.config}: the default entry's root={root} depends on the machine,"
-                    " and could not be replaced where it stands",
-                    "let the entry name its root by UUID (update-grub, grub2-mkconfig), and export"
-                    " the machine again",
-                )
-            )
 
 
 def _chosen_once(path: str) -> Finding:

@@ -42,14 +42,14 @@ ORDER: Final = (
     volumes.STEP,
     # Reads initramfs-tools' configuration for what goes into the image: after `resume` wrote it.
     drivers.STEP,
-    # Judges what the default entry has now: the next steps replace names in it.
-    boot_root.STEP,
     grub2.STEP,
     # Asks the scripts what the generator of them knows.
     grub_defaults.STEP,
     grub_legacy.STEP,
     systemd_boot.STEP,
     boot_entries.STEP,
+    # Asks what the default entry has come to.
+    boot_root.STEP,
     uefi.STEP,
     network.STEP,
     guest_tools.STEP,

@@ -7,9 +7,11 @@ import pytest
 from converter.guest.memory import MemoryGuest
 from converter.guest.recording import RecordingGuest
 from converter.model import Filesystem, Mount, Severity, Volume
-from converter.steps import boot_root
+from converter.steps import boot_entries, boot_root, grub2
 from converter.steps.step import Context
+from tests.unit.boot_samples import KERNEL, machine
 from tests.unit.initramfs_samples import STORAGE, UUID, entry
+from tests.unit.inspection.test_grub2 import rhel
 from tests.unit.samples import FACTS, LINUX
 
 DATA = Filesystem("/dev/sda3", "ext4", UUID.format(3))
@@ -61,3 +63,22 @@ def test_a_volume_by_either_of_its_names() -> None:
 
 def test_nothing_is_asked_without_a_root() -> None:
     assert findings("ro") == []
+
+
+def script(arguments: str, *, before: str = "") -> str:
+    entry_text = f"linux /boot/vmlinuz-{KERNEL} {arguments}\n initrd /boot/i\n"
+    return f"{before}set timeout=5\nmenuentry x {{\n {entry_text}}}\n"
+
+
+def test_a_root_that_could_not_be_replaced_is_refused() -> None:
+    guest = machine({"/boot/grub/grub.cfg": script("root=${d}1", before="set d=/dev/sda\n")})
+    (finding,) = guest.plan(grub2.STEP, boot_root.STEP).findings
+    assert (finding.severity, finding.code) == (Severity.ERROR, "root-device-fixed")
+    assert "/dev/sda1" in finding.message
+
+
+def test_a_root_in_a_variable_or_an_entry_of_its_own_was_replaced() -> None:
+    text = script("$o", before='set o="root=/dev/sda1 ro"\n')
+    guest = machine({"/boot/grub/grub.cfg": text})
+    assert guest.plan(grub2.STEP, boot_root.STEP).findings == ()
+    assert rhel().plan(grub2.STEP, boot_entries.STEP, boot_root.STEP).findings == ()

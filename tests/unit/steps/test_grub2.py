@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from converter.formats import grubenv
-from converter.model import Severity
 from converter.steps import boot_entries, grub2
 from tests.unit.boot_samples import BOOT, KERNEL, ROOT, SWAP, Machine, codes, machine
 from tests.unit.grub_samples import FEDORA, SUSE, debian, environment
@@ -87,15 +86,6 @@ def test_an_entry_for_another_system_keeps_its_root() -> None:
     )
     new = converted(machine({CONFIG: text}))
     assert f"linux /vmlinuz root=/dev/sdc2 {CONSOLES}\n" in new
-
-
-def test_a_root_that_cannot_be_edited_is_refused() -> None:
-    found = one("root=${d}1")
-    text = f"set d=/dev/sda\n{found.text(CONFIG)}"
-    plan = machine({CONFIG: text}).plan(grub2.STEP)
-    (finding,) = plan.findings
-    assert (finding.severity, finding.code) == (Severity.ERROR, "root-device-fixed")
-    assert "/dev/sda1" in finding.message
 
 
 def test_a_root_in_a_variable_is_edited_there() -> None:
