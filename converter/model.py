@@ -83,17 +83,23 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is wanted of a guest, whatever it is read from and whether it is written or not."""
+
+    policy: Policy = Policy.OPEN
+    boot_mode: BootMode | None = None
+    table: TableType | None = None
+    generalize: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """Validated intent of one conversion."""
 
     sources: tuple[Path, ...]
     output: Path
     name: str
-    policy: Policy = Policy.OPEN
-    boot_mode: BootMode | None = None
-    log: Path | None = None
-    table: TableType | None = None
-    generalize: bool = False
+    wanted: Wanted
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from converter.guest.replay import replay
 from converter.handoff.workspace import Workspace, scratch
 from converter.inspection import inspect_machine
 from converter.model import BootMode, ConvertTable, Plan, Report, Severity
-from converter.monitor import NullMonitor, Stopwatch
+from converter.monitor import Stopwatch
 from converter.policy import choose_boot_mode, is_refused, judge_guest, judge_source
 from converter.policy_storage import judge_room
 from converter.source import open_source
@@ -48,10 +48,9 @@ if TYPE_CHECKING:
         Facts,
         Finding,
         OutputDisk,
-        Policy,
         Request,
         Source,
-        TableType,
+        Wanted,
     )
     from converter.monitor import Monitor
 
@@ -81,37 +80,16 @@ class Examination:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is wanted of a guest, whatever it is read from."""
-
-    policy: Policy
-    boot_mode: BootMode | None = None
-    table: TableType | None = None
-    generalize: bool = False
-
-
-def examine(  # noqa: PLR0913 - as many as a request has
-    sources: Sequence[Path],
-    *,
-    policy: Policy,
-    boot_mode: BootMode | None = None,
-    table: TableType | None = None,
-    generalize: bool = False,
-    monitor: Monitor | None = None,
-) -> Examination:
+def examine(sources: Sequence[Path], wanted: Wanted, monitor: Monitor) -> Examination:
     """Look at the guest on `sources` and plan its conversion; nothing is written."""
-    shown = monitor or NullMonitor()
     with scratch("examine") as work:
         source = open_source(sources, work=work)
-        container = judge_source(source, policy)
+        container = judge_source(source, wanted.policy)
         if is_refused(container):
             return Examination(source, Plan(()), container)
-        shown.phase("inspect", "starting the appliance, reading the guest")
+        monitor.phase("inspect", "starting the appliance, reading the guest")
         with _appliance(_overlays(source, work), work) as machine:
-            inspection = inspect_machine(machine)
-            wanted = Wanted(policy, boot_mode, table, generalize)
-            return _judge(machine, source, container, inspection, wanted)
+            return _judge(machine, source, container, inspect_machine(machine), wanted)
 
 
 def inspect(sources: Sequence[Path], *, monitor: Monitor) -> tuple[Source, Inspection]:
@@ -228,7 +206,7 @@ class _Conversion:
 
     def _open(self) -> tuple[Source, tuple[Finding, ...]]:
         source = open_source(self._request.sources, work=self._space.work)
-        container = judge_source(source, self._request.policy)
+        container = judge_source(source, self._request.wanted.policy)
         Examination(source, Plan(()), container).refuse_if_needed()
         return source, container
 
@@ -249,7 +227,7 @@ class _Conversion:
             _raise_failures(copies)
             with self._phase("inspect", "reading the guest, planning"):
                 before = inspect_machine(machine)
-                examination = _judge(machine, source, container, before, self._wanted)
+                examination = _judge(machine, source, container, before, self._request.wanted)
                 examination.refuse_if_needed()
             with self._phase("apply", f"making {len(examination.plan.changes)} changes"):
                 replay(examination.plan, machine, progress=self._applied)
@@ -298,11 +276,6 @@ class _Conversion:
             for copy in copies:
                 copy.cancel()
 
-    @property
-    def _wanted(self) -> Wanted:
-        request = self._request
-        return Wanted(request.policy, request.boot_mode, request.table, request.generalize)
-
     def _applied(self, fraction: float) -> None:
         self._monitor.progress("apply", fraction)
 
@@ -314,7 +287,7 @@ class _Conversion:
             source=examination.source,
             before=before.facts if before else after.facts,
             after=after.facts,
-            boot_mode=choose_boot_mode(after.facts, self._request.boot_mode),
+            boot_mode=choose_boot_mode(after.facts, self._request.wanted.boot_mode),
             disks=disks,
             capabilities=capabilities(after.facts.os),
             plan=examination.plan,

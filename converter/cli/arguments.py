@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+from functools import wraps
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from converter import __version__
 from converter.cli import host
 from converter.cli.logfile import keeping_log
-from converter.model import BootMode, Policy, TableType
+from converter.model import BootMode, Policy, TableType, Wanted
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     from converter.cli import commands
 else:
@@ -80,6 +82,29 @@ _generalize = click.option(
 )
 
 
+def _wants(command: Callable[..., int]) -> Callable[..., int]:
+    """Add the options that say what is wanted of a guest; the command gets them as `wanted`."""
+
+    @wraps(command)
+    def with_wanted(
+        *,
+        policy: str,
+        boot_mode: str | None,
+        table: str | None,
+        generalize: bool,
+        **others: Any,  # noqa: ANN401 - whatever other options the command has
+    ) -> int:
+        wanted = Wanted(
+            Policy(policy),
+            BootMode(boot_mode) if boot_mode else None,
+            TableType(table) if table else None,
+            generalize,
+        )
+        return command(wanted=wanted, **others)
+
+    return _policy(_boot_mode(_table(_generalize(with_wanted))))
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
 @click.version_option(__version__, prog_name="converter")
 def cli() -> None:
@@ -98,75 +123,39 @@ def inspect(*, disks: tuple[Path, ...], as_json: bool, log: Path | None) -> int:
 
 @cli.command()
 @_disks
-@_policy
-@_boot_mode
-@_table
-@_generalize
+@_wants
 @_json
 @_log
-def check(  # noqa: PLR0913 - one parameter an option
-    *,
-    disks: tuple[Path, ...],
-    policy: str,
-    boot_mode: str | None,
-    table: str | None,
-    generalize: bool,
-    as_json: bool,
-    log: Path | None,
-) -> int:
+def check(*, disks: tuple[Path, ...], wanted: Wanted, as_json: bool, log: Path | None) -> int:
     """Tell everything that is wrong with DISK…, without writing anything."""
     with keeping_log(log, inputs=disks):
-        return commands.check(
-            disks,
-            policy=Policy(policy),
-            boot_mode=_mode(boot_mode),
-            table=_table_type(table),
-            generalize=generalize,
-            as_json=as_json,
-        )
+        return commands.check(disks, wanted, as_json=as_json)
 
 
 @cli.command()
 @_disks
-@_policy
-@_boot_mode
-@_table
-@_generalize
+@_wants
 @click.option("--diff", is_flag=True, help="Show every change as a diff.")
 @_json
 @_log
-def plan(  # noqa: PLR0913 - one parameter an option
+def plan(
     *,
     disks: tuple[Path, ...],
-    policy: str,
-    boot_mode: str | None,
-    table: str | None,
-    generalize: bool,
+    wanted: Wanted,
     diff: bool,
     as_json: bool,
     log: Path | None,
 ) -> int:
     """Tell every change a conversion would make, with its reason (dry run)."""
     with keeping_log(log, inputs=disks):
-        return commands.plan(
-            disks,
-            policy=Policy(policy),
-            boot_mode=_mode(boot_mode),
-            table=_table_type(table),
-            generalize=generalize,
-            diff=diff,
-            as_json=as_json,
-        )
+        return commands.plan(disks, wanted, diff=diff, as_json=as_json)
 
 
 @cli.command()
 @_disks
 @click.option("-o", "--output", "directory", required=True, type=_PATH, help="Where it is written.")
 @click.option("--name", help="Name of the image; by default that of the first disk.")
-@_policy
-@_boot_mode
-@_table
-@_generalize
+@_wants
 @_json
 @_log
 def convert(  # noqa: PLR0913 - one parameter an option
@@ -174,25 +163,13 @@ def convert(  # noqa: PLR0913 - one parameter an option
     disks: tuple[Path, ...],
     directory: Path,
     name: str | None,
-    policy: str,
-    boot_mode: str | None,
-    table: str | None,
-    generalize: bool,
+    wanted: Wanted,
     as_json: bool,
     log: Path | None,
 ) -> int:
     """Convert DISK… into DIR/NAME.raw, with a manifest and a report."""
     with keeping_log(log, inputs=disks):
-        return commands.convert(
-            disks,
-            directory=directory,
-            name=name,
-            policy=Policy(policy),
-            boot_mode=_mode(boot_mode),
-            table=_table_type(table),
-            generalize=generalize,
-            as_json=as_json,
-        )
+        return commands.convert(disks, wanted, directory=directory, name=name, as_json=as_json)
 
 
 @cli.command()
@@ -245,11 +222,3 @@ def doctor(*, as_json: bool, log: Path | None) -> int:
     """Tell whether this machine is able to do the work, and what to install if not."""
     with keeping_log(log, inputs=[]):
         return host.doctor(as_json=as_json)
-
-
-def _mode(boot_mode: str | None) -> BootMode | None:
-    return BootMode(boot_mode) if boot_mode else None
-
-
-def _table_type(table: str | None) -> TableType | None:
-    return TableType(table) if table else None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from converter.model import BootMode, Finding, Plan, Policy, TableType
+    from converter.model import Finding, Plan, Wanted
     from converter.pipeline import Examination
 
 _COMPRESSIONS: Final = frozenset({".gz", ".xz", ".zst", ".bz2"})
@@ -48,20 +48,10 @@ def inspect(disks: Sequence[Path], *, as_json: bool) -> int:
     return 0
 
 
-def check(  # noqa: PLR0913 - as many as the command has options
-    disks: Sequence[Path],
-    *,
-    policy: Policy,
-    boot_mode: BootMode | None,
-    table: TableType | None,
-    generalize: bool,
-    as_json: bool,
-) -> int:
+def check(disks: Sequence[Path], wanted: Wanted, *, as_json: bool) -> int:
     """Print every finding; a refused guest is exit 3, at whichever stage it is refused."""
     try:
-        findings = _examine(
-            disks, policy=policy, boot_mode=boot_mode, table=table, generalize=generalize
-        ).findings
+        findings = _examine(disks, wanted).findings
     except GuestRefusedError as error:
         findings = error.findings
     refused = is_refused(findings)
@@ -74,20 +64,9 @@ def check(  # noqa: PLR0913 - as many as the command has options
     return GuestRefusedError.exit_code if refused else 0
 
 
-def plan(  # noqa: PLR0913 - as many as the command has options
-    disks: Sequence[Path],
-    *,
-    policy: Policy,
-    boot_mode: BootMode | None,
-    table: TableType | None,
-    generalize: bool,
-    diff: bool,
-    as_json: bool,
-) -> int:
+def plan(disks: Sequence[Path], wanted: Wanted, *, diff: bool, as_json: bool) -> int:
     """Print every change that a conversion would make."""
-    examination = _examine(
-        disks, policy=policy, boot_mode=boot_mode, table=table, generalize=generalize
-    )
+    examination = _examine(disks, wanted)
     examination.refuse_if_needed()
     changes = _changes(examination.plan)
     if as_json:
@@ -113,31 +92,19 @@ def _findings(findings: Sequence[Finding]) -> list[dict[str, str]]:
     return [output.finding_as_json(finding) for finding in findings]
 
 
-def convert(  # noqa: PLR0913 - as many as the command has options
+def convert(
     disks: Sequence[Path],
+    wanted: Wanted,
     *,
     directory: Path,
     name: str | None,
-    policy: Policy,
-    boot_mode: BootMode | None,
-    table: TableType | None,
-    generalize: bool,
     as_json: bool,
 ) -> int:
     """Convert, and print the manifest (as JSON) or where the result is."""
     chosen = default_name(disks[0]) if name is None else name
     check_name(chosen)
-    request = Request(
-        tuple(disks),
-        directory,
-        chosen,
-        policy,
-        boot_mode,
-        table=table,
-        generalize=generalize,
-    )
     with monitor() as shown:
-        report = pipeline.convert(request, shown)
+        report = pipeline.convert(Request(tuple(disks), directory, chosen, wanted), shown)
     if as_json:
         output.show_json(manifests.document(report))
         return 0
@@ -186,20 +153,6 @@ def verify(manifest: Path, *, as_json: bool) -> int:
     return DamagedInputError.exit_code if problems else 0
 
 
-def _examine(
-    disks: Sequence[Path],
-    *,
-    policy: Policy,
-    boot_mode: BootMode | None,
-    table: TableType | None,
-    generalize: bool,
-) -> Examination:
+def _examine(disks: Sequence[Path], wanted: Wanted) -> Examination:
     with monitor() as shown:
-        return pipeline.examine(
-            disks,
-            policy=policy,
-            boot_mode=boot_mode,
-            table=table,
-            generalize=generalize,
-            monitor=shown,
-        )
+        return pipeline.examine(disks, wanted, shown)

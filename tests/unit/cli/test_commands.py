@@ -18,7 +18,7 @@ from converter.handoff import manifest
 from converter.handoff.manifest import Difference
 from converter.inspection import Inspection
 from converter.inspection.storage import Storage
-from converter.model import BootMode, Facts, Policy
+from converter.model import BootMode, Facts, Policy, Wanted
 from converter.pipeline import Examination
 from tests.unit.samples import ERROR, FACTS, PLAN, WARNING, linux, report, source
 
@@ -39,8 +39,8 @@ def examined(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Let `examine` find a convertible guest; gives what it was asked."""
     asked: dict[str, Any] = {}
 
-    def examine(disks: Any, **options: Any) -> Examination:
-        asked.update(options, disks=disks)
+    def examine(disks: Any, wanted: Any, _monitor: Any) -> Examination:
+        asked.update(disks=disks, wanted=wanted)
         return Examination(source(), PLAN, (WARNING,), inspection())
 
     monkeypatch.setattr(pipeline, "examine", examine)
@@ -66,7 +66,7 @@ def test_check(examined: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> 
     assert document["verdict"] == "convertible"
     assert [finding["code"] for finding in document["findings"]] == ["old"]
     assert examined["disks"] == (Path("a"), Path("b"))
-    assert (examined["policy"], examined["boot_mode"]) == (Policy.AWS, BootMode.UEFI)
+    assert examined["wanted"] == Wanted(Policy.AWS, BootMode.UEFI)
     assert cli.run(["check", "a"]) == 0
     shown = capsys.readouterr().out
     assert shown.splitlines() == [
