@@ -19,7 +19,7 @@ from converter.formats import shellvars
 from converter.guest import paths
 from converter.model import LinkKind, NetworkLink, NetworkStack
 from converter.network import changes, names, networkmanager_config, services
-from converter.network.links import base_of_name, kind_of_name, make_stack, merge, on_cards, primary
+from converter.network.links import base_of_name, kind_of_name, make_stack, merge, primary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -108,15 +108,8 @@ def let_go(guest: RecordingGuest, stack: NetworkStack) -> None:
 def _release(guest: RecordingGuest, stack: NetworkStack, *, except_for: str = "") -> None:
     """Plan that the files of cards go, with their routes and rules."""
     links = dict(zip(stack.files, _links(guest, stack.files), strict=True))
-    gone = {link.name for link in on_cards(merge(links.values()))}
-    for path, link in links.items():
-        if link.name not in gone:
-            continue
-        if path != except_for:
-            changes.remove(guest, path)
-        suffix = path.rpartition("/ifcfg-")[2]
-        for prefix in ("route-", "route6-", "rule-", "rule6-"):
-            changes.remove(guest, f"{DIRECTORY}/{prefix}{suffix}")
+    beside = ("route-", "route6-", "rule-", "rule6-")
+    changes.remove_ifcfg(guest, links, beside=beside, except_for=except_for)
     for path in _STATIC_ROUTES:
         changes.remove(guest, path)
 

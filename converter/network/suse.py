@@ -18,7 +18,7 @@ from converter.guest import paths
 from converter.guest.services import UNITS
 from converter.model import FileKind, LinkKind, NetworkLink, NetworkStack
 from converter.network import changes, names, services
-from converter.network.links import base_of_name, kind_of_name, make_stack, merge, on_cards
+from converter.network.links import base_of_name, kind_of_name, make_stack, merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -94,15 +94,8 @@ def let_go(guest: RecordingGuest, stack: NetworkStack) -> None:
 def _release(guest: RecordingGuest, stack: NetworkStack, *, except_for: str = "") -> None:
     """Plan that the files of cards and the routes over them go."""
     links = dict(zip(stack.files, _links(guest, stack.files), strict=True))
-    gone = {link.name for link in on_cards(merge(links.values()))}
-    for path, link in links.items():
-        if link.name not in gone:
-            continue
-        if path != except_for:
-            changes.remove(guest, path)
-        for prefix in ("ifroute-", "ifrule-"):
-            suffix = path.rpartition("/ifcfg-")[2]
-            changes.remove(guest, f"{DIRECTORY}/{prefix}{suffix}")
+    beside = ("ifroute-", "ifrule-")
+    changes.remove_ifcfg(guest, links, beside=beside, except_for=except_for)
     changes.remove(guest, f"{DIRECTORY}/routes")
     _release_settings(guest)
 
