@@ -9,6 +9,7 @@ ends the appliance: the call fails, and the handler runs.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -19,6 +20,8 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+log = logging.getLogger(__name__)
 
 _ENDING: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
@@ -55,8 +58,12 @@ def _watch(arrivals: socket.socket, abort: Callable[[], None]) -> None:
 
 def kill_children(thread: int) -> None:
     """Kill every process that the thread with this native id has started (proc(5), children)."""
-    with contextlib.suppress(OSError):
+    try:
         listed = Path(f"/proc/self/task/{thread}/children").read_text(encoding="ascii")
-        for child in listed.split():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(child), signal.SIGKILL)
+    except OSError as error:
+        # The thread is gone, or the kernel does not tell (CONFIG_PROC_CHILDREN).
+        log.debug("children of thread %d: %s", thread, error)
+        return
+    for child in listed.split():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(child), signal.SIGKILL)
