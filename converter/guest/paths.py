@@ -29,28 +29,28 @@ def resolve(guest: Named, path: str, *, follow_last: bool = True) -> str:
     if len(path) > MAX_PATH:
         raise GuestError(Code.FAILED, f"{path[:80]}…: is longer than a path can be")
     todo = [part for part in reversed(path.split("/")) if part]
-    done: list[str] = []
+    done = ""
     links = 0
     while todo:
         part = todo.pop()
         if part == ".":
             continue
         if part == "..":
-            del done[-1:]
+            done = done.rpartition("/")[0]
             continue
-        here = "/" + "/".join([*done, part])
+        here = f"{done}/{part}"
         stat = guest.lstat(here) if follow_last or todo else None
         if stat is None or stat.kind is not FileKind.SYMLINK:
-            done.append(part)
+            done = here
             continue
         links += 1
         if links > MAX_LINKS:
             raise GuestError(Code.LINK_LOOP, f"{path}: too many levels of symbolic links")
         target = guest.readlink(here)
         if target.startswith("/"):
-            done.clear()
+            done = ""
         todo += [step for step in reversed(target.split("/")) if step]
-    return "/" + "/".join(done)
+    return done or "/"
 
 
 def kind(guest: ReadableGuest, path: str) -> FileKind | None:

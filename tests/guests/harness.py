@@ -69,7 +69,7 @@ class Expected:
     `facts`: values by name, as `facts_of` has them. `findings`: "severity code" under the policy
     open, sorted, each once. `aws`: the codes that refuse under the policy aws. `plan`: codes by
     path, in order. `text`: lines that a file has after the conversion; with `!` before it, has
-    not. `pending`: what is not built yet, without which the rest does not hold.
+    not.
     """
 
     facts: dict[str, Any] = field(default_factory=dict)
@@ -77,7 +77,6 @@ class Expected:
     aws: tuple[str, ...] = ()
     plan: dict[str, list[str]] = field(default_factory=dict)
     text: dict[str, list[str]] = field(default_factory=dict)
-    pending: str = ""
 
 
 @dataclass(frozen=True)

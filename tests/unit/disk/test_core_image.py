@@ -4,7 +4,7 @@ import contextlib
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.disk.core_image import block_list, parse
@@ -58,7 +58,6 @@ def test_no_core_image(data: bytes) -> None:
 
 
 @given(st.binary(min_size=1, max_size=60), st.integers(512, 5000))
-@settings(max_examples=40, deadline=None)
 def test_damage_is_a_format_error(data: bytes, at: int) -> None:
     whole = core_image("biosdisk", "part_gpt")
     with contextlib.suppress(FormatError):

@@ -8,7 +8,7 @@ import zlib
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.disk.table import read_table
@@ -261,7 +261,6 @@ def test_a_short_read_is_an_error() -> None:
         read_table(lambda _offset, _length: b"", device="sda", size=SIZE)
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.binary(min_size=66, max_size=66), st.integers(0, 3), st.binary(max_size=600))
 def test_any_table_is_read_or_refused(entries: bytes, kind: int, header: bytes) -> None:
     image = (Image, lambda: gpt_image(ONE), logical_image, Image)[kind]()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.disk.table import read_table
@@ -61,7 +61,6 @@ def test_an_mbr() -> None:
     st.dictionaries(st.integers(1, 128), st.text(max_size=40), min_size=1, max_size=12),
     st.binary(max_size=500),
 )
-@settings(max_examples=30)
 def test_any_names_and_numbers(names: dict[int, str], code: bytes) -> None:
     parts = []
     for index, (number, name) in enumerate(sorted(names.items())):

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.formats import bls, kernel_args
@@ -12,7 +12,6 @@ from converter.formats.kernel_args import Edit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FEW = settings(deadline=None, max_examples=60)
 ENTRY = """\
 # written by kernel-install
 title Fedora Linux (6.5.6-300.fc39.x86_64) 39 (Workstation Edition)
@@ -147,7 +146,6 @@ def test_no_entries_no_default() -> None:
     assert bls.default((), "*") is None
 
 
-@FEW
 @given(st.text(st.sampled_from("optins x\t#\n\r=$"), max_size=60))
 def test_any_text_survives(text: str) -> None:
     entry = bls.parse(text)
@@ -157,7 +155,6 @@ def test_any_text_survives(text: str) -> None:
     assert made.with_options(consoles) == made
 
 
-@FEW
 @given(st.lists(st.text(alphabet="01a-.~+", max_size=8), max_size=6, unique=True))
 def test_any_names_are_sorted(names: list[str]) -> None:
     assert sorted(sorted(names, key=bls.GrubOrder)) == sorted(names)

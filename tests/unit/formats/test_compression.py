@@ -12,7 +12,7 @@ import lz4.block
 import lz4.frame
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.formats import FormatError, compression
@@ -121,7 +121,6 @@ def test_a_zstd_window_larger_than_the_kernels() -> None:
         compression.decompress(stream, limit=100)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(sorted(ENCODERS)), st.integers(0, 400), st.integers(0, 255))
 def test_damage_is_found_or_harmless(kind: str, place: int, value: int) -> None:
     stream = bytearray(ENCODERS[kind](TEXT[:1000]))
@@ -153,7 +152,6 @@ def test_a_module_whose_name_and_content_differ(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(compression.JOINABLE))
-@settings(max_examples=15, deadline=None)
 @given(data=st.binary(max_size=300))
 def test_written_streams_are_read_and_do_not_vary(kind: str, data: bytes) -> None:
     stream = compression.compress(data, kind)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.formats import FormatError, cpio
@@ -133,7 +133,6 @@ def test_names_that_cannot_be_written(name: str) -> None:
 names = st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1, max_size=40)
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(names, st.binary(max_size=50)), max_size=5), st.integers(1, 300))
 def test_round_trip(files: list[tuple[str, bytes]], step: int) -> None:
     archive = cpio.write(Item(name, data=data) for name, data in files)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.formats import FormatError
@@ -72,7 +72,6 @@ def test_what_firmware_would_not_start(data: bytes) -> None:
 
 
 @given(st.binary(max_size=600), st.integers(0, 700))
-@settings(max_examples=150)
 def test_damage_is_a_format_error(data: bytes, at: int) -> None:
     whole = efi_programs.grub()
     for damaged in (data, whole[:at] + data + whole[at + len(data) :]):

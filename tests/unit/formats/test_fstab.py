@@ -104,9 +104,9 @@ def test_a_line_may_become_a_comment() -> None:
     assert [item.path for item in edited.entries] == ["/"]
 
 
-def test_twenty_thousand_lines() -> None:
-    table = fstab.parse("/dev/sda1 /a ext4 defaults 0 0\n" * 20_000)
-    assert len(table.edited(lambda line: line.with_spec("UUID=1")).entries) == 20_000
+def test_five_thousand_lines() -> None:
+    table = fstab.parse("/dev/sda1 /a ext4 defaults 0 0\n" * 5_000)
+    assert len(table.edited(lambda line: line.with_spec("UUID=1")).entries) == 5_000
 
 
 TEXT = st.text(st.sampled_from("/dev\tsa1 UID=\\0134#,\r\n\x00ä\udcff\x85\u2028") | st.characters())

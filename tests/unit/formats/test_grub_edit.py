@@ -4,7 +4,7 @@ import difflib
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.formats import FormatError, kernel_args
@@ -15,7 +15,6 @@ from tests.unit.grub_samples import FEDORA, SUSE, debian, menu
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FEW = settings(deadline=None, max_examples=60)
 CONSOLES = ("tty0", "ttyS0,115200n8")
 
 
@@ -166,7 +165,6 @@ WORDS = ("linux ", "/k ", "root=/dev/sda1 ", "'a b' ", "$v ", "quiet", " ", "\t"
 SCRIPTS = st.lists(st.sampled_from((*WORDS, "{ ", "} ", "initrd /i", '"', "#", "m ")), max_size=20)
 
 
-@FEW
 @given(SCRIPTS.map("".join))
 def test_edits_once_are_enough(text: str) -> None:
     try:

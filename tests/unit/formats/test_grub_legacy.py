@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.formats import grub_legacy, kernel_args
@@ -12,7 +12,6 @@ from converter.formats.kernel_args import Edit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FEW = settings(deadline=None, max_examples=60)
 
 # RHEL 6 (anaconda).
 RHEL = """\
@@ -199,7 +198,6 @@ MENUS = st.lists(
 )
 
 
-@FEW
 @given(MENUS.map("".join))
 def test_any_menu_survives_and_edits_once_are_enough(text: str) -> None:
     menu = grub_legacy.parse(text)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.formats import FormatError
@@ -29,7 +29,6 @@ def test_a_module_tells_its_name_and_needs(*, wide: bool) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.binary(max_size=40)), max_size=8))
-@settings(max_examples=60)
 def test_what_is_built_is_read(items: list[tuple[int, bytes]]) -> None:
     built = build32(Object(kind, data) for kind, data in items)
     found = parse32(built)
@@ -69,7 +68,6 @@ def test_nonsense_is_a_format_error(data: bytes) -> None:
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=80)
 def test_any_bytes_have_a_name_or_none(data: bytes) -> None:
     module_name(data)
     module_name(b"\x7fELF\x01\x01" + data)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.formats import FormatError, grub_test
@@ -36,7 +36,6 @@ def test_depth_is_bounded() -> None:
 WORDS = ("a", "=", "!", "-a", "-o", "(", ")", "-f", "/file", "-eq", "1", "")
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.lists(st.sampled_from(WORDS), max_size=12))
 def test_any_expression_has_a_value(words: list[str]) -> None:
     assert evaluate(words) in (True, False)

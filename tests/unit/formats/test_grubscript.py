@@ -3,14 +3,13 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.formats import FormatError, grubscript
 from converter.formats.grub_menu import GrubMenu, MenuEntry, all_entries, select
 from tests.unit.grub_samples import CONFIG, FEDORA, SUSE, FakeFiles, debian, environment, menu, path
 
-FEW = settings(deadline=None, max_examples=80)
 NEWEST = "/boot/vmlinuz-6.1.0-13-amd64"
 OLDER = "/boot/vmlinuz-5.10.0-8-amd64"
 PLAIN = """\
@@ -493,7 +492,6 @@ WORDS = (
 GRUBBISH = st.lists(st.sampled_from([word for row in WORDS for word in row]), max_size=25)
 
 
-@FEW
 @given(GRUBBISH.map("".join))
 def test_anything_is_read_or_told(text: str) -> None:
     try:
@@ -504,7 +502,6 @@ def test_anything_is_read_or_told(text: str) -> None:
     list(all_entries(found))
 
 
-@FEW
 @given(st.text(max_size=40).filter(lambda title: not title.startswith("--")))
 def test_any_title_is_found_again(title: str) -> None:
     quoted = "'" + title.replace("'", "'\\''") + "'"
@@ -521,5 +518,5 @@ def test_any_title_is_found_again(title: str) -> None:
 @pytest.mark.parametrize("piece", ["\\a", "$", "'a'", "$a"])
 def test_a_word_of_many_parts_is_read_in_time(piece: str) -> None:
     begun = time.process_time()
-    menu("set a=b\necho " + piece * 100_000 + "\n")
-    assert time.process_time() - begun < 5
+    menu("set a=b\necho " + piece * 20_000 + "\n")
+    assert time.process_time() - begun < 2

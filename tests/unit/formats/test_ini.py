@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.formats import ini
 
 
-@settings(max_examples=100)
 @given(st.text(max_size=80))
 def test_any_text_is_read_and_survives(text: str) -> None:
     assert str(ini.parse(text)) == text

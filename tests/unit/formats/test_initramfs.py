@@ -5,7 +5,7 @@ from __future__ import annotations
 import lzma
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.formats import FormatError, compression, cpio, initramfs
@@ -145,7 +145,6 @@ def test_the_limit_counts_all_segments() -> None:
         initramfs.read(data, limit=2 * len(MAIN) - 1)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 3000), st.integers(0, 255))
 def test_damage_is_found_or_harmless(place: int, value: int) -> None:
     data = bytearray(EARLY + MAIN)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.data import load
@@ -70,7 +70,6 @@ def test_every_row_of_the_table_names_an_edit() -> None:
     assert all(row["file"].startswith("/etc/") and row["installed"] for row in rows)
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.sampled_from(sorted(EDITS)), st.text(st.sampled_from("MODULES=()\n #\"'a+ \\")))
 def test_any_text_is_taken_and_once_is_enough(edit: str, text: str) -> None:
     once = with_modules(text, NAMES, edit=edit)

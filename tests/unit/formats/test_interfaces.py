@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.formats import interfaces
@@ -17,13 +17,11 @@ PIECES = st.sampled_from([
 FILES = st.one_of(st.lists(PIECES, max_size=12).map("".join), st.text(max_size=60))
 
 
-@settings(max_examples=80)
 @given(FILES)
 def test_a_file_survives_byte_for_byte(text: str) -> None:
     assert str(interfaces.parse(text)) == text
 
 
-@settings(max_examples=80)
 @given(FILES)
 def test_taking_interfaces_away_is_done_once_and_leaves_comments(text: str) -> None:
     parsed = interfaces.parse(text)
@@ -116,6 +114,6 @@ def test_only_keeps_the_loopback_sources_and_comments() -> None:
 
 
 def test_a_hostile_file_is_read_in_time_that_follows_its_size() -> None:
-    for text in ("\\\n" * 20_000, "iface x\n" * 20_000, "auto \\\n" * 20_000, "\\" * 500_000):
+    for text in ("\\\n" * 5_000, "iface x\n" * 5_000, "auto \\\n" * 5_000, "\\" * 100_000):
         assert str(interfaces.parse(text)) == text
         assert interfaces.parse(text).allowed is not None

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.formats import kernel_args
 from converter.formats.kernel_args import Edit
 
 CONSOLES = ("tty0", "ttyS0,115200n8")
-FEW = settings(deadline=None, max_examples=60)
 WORDS = st.lists(
     st.sampled_from(
         [
@@ -64,7 +63,6 @@ def test_the_serial_line_is_the_last_console(line: str, expected: str) -> None:
     assert console_line(line) == expected
 
 
-@FEW
 @given(WORDS)
 def test_consoles_are_made_once(words: list[str]) -> None:
     once = console_line(" ".join(words))
@@ -79,7 +77,6 @@ def test_consoles_are_made_once(words: list[str]) -> None:
         assert left == others
 
 
-@FEW
 @given(WORDS, st.data())
 def test_an_edit_of_the_text_is_the_edit_of_the_words(
     words: list[str], data: st.DataObject
@@ -107,7 +104,6 @@ def test_only_what_changes_is_touched() -> None:
     assert changed == "  root=UUID=1\tro  quiet  "
 
 
-@FEW
 @given(st.text())
 def test_any_line_survives(line: str) -> None:
     assert kernel_args.edited(line, lambda _: Edit()) == line

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.formats import FormatError, nash
@@ -69,7 +69,6 @@ def test_devices() -> None:
     )
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.text(st.sampled_from("resume mkrootdev\n/dev#!bin ")))
 def test_any_text_is_taken(text: str) -> None:
     script = f"#!/bin/nash\n{text}"

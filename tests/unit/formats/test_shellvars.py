@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.formats import kernel_args, shellvars
 from converter.formats.kernel_args import Edit
 
-FEW = settings(deadline=None, max_examples=80)
 SHELLISH = st.lists(
     st.sampled_from([*"""AB=+"'\\$`(){}#;& \n\tx1""", "export ", "A=", "$(", "\\\n"]), max_size=30
 ).map("".join)
@@ -165,7 +164,6 @@ def test_files_are_evaluated_in_order() -> None:
     assert shellvars.evaluate(files) == {"A": "quiet console= y", "T": "$(x)"}
 
 
-@FEW
 @given(SHELLISH, st.sampled_from(["A", "B"]))
 def test_any_text_survives(text: str, name: str) -> None:
     variables = shellvars.parse(text)
@@ -176,7 +174,6 @@ def test_any_text_survives(text: str, name: str) -> None:
     variables.get(name)
 
 
-@FEW
 @given(st.text(max_size=20))
 def test_a_value_is_read_as_it_was_written(value: str) -> None:
     made = shellvars.parse("B=1\n").with_value("A", value)
@@ -184,7 +181,6 @@ def test_a_value_is_read_as_it_was_written(value: str) -> None:
     assert not made.is_dynamic("A")
 
 
-@FEW
 @given(SHELLISH)
 def test_an_added_word_is_there_once_it_was_added(text: str) -> None:
     variables = shellvars.parse(text)

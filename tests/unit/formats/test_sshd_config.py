@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.formats.sshd_config import is_listed, parse
@@ -52,6 +52,5 @@ def test_users_are_patterns() -> None:
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=50)
 def test_any_text_is_read(text: str) -> None:
     parse(text, include=nothing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.formats import udev_rules
@@ -13,7 +13,6 @@ PIECES = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(max_examples=100)
 @given(st.one_of(st.lists(PIECES, max_size=8).map("".join), st.text(max_size=60)))
 def test_a_file_survives_byte_for_byte(text: str) -> None:
     assert str(udev_rules.parse(text)) == text

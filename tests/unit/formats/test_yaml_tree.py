@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.formats import FormatError, yaml_tree
@@ -16,13 +16,11 @@ TREES = st.recursive(
 )
 
 
-@settings(max_examples=60)
 @given(st.dictionaries(WORDS, TREES, max_size=3))
 def test_what_is_dumped_is_read_again(tree: dict[str, yaml_tree.Tree]) -> None:
     assert yaml_tree.parse(yaml_tree.dump(tree)) == tree
 
 
-@settings(max_examples=100)
 @given(st.text(alphabet="ab:-[]{}&*!|>'\"#,\n \t%@?", max_size=40) | st.text(max_size=30))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.guest.labels import LABEL, Labels, is_enabled
@@ -76,7 +76,6 @@ def test_without_a_policy_nothing_is_known(config: str) -> None:
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=60)
 def test_any_text_is_read(text: str) -> None:
     odd = MemoryGuest(
         {

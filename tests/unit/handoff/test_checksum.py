@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.handoff.checksum import BLOCK, METHOD, disk_checksum
@@ -42,7 +42,6 @@ def make(path: Path, size: int, pieces: Sequence[tuple[int, bytes]]) -> bytes:
     return path.read_bytes()
 
 
-@settings(max_examples=40, deadline=None)
 @given(size=sizes, pieces=writes)
 def test_is_what_its_definition_says(size: int, pieces: list[tuple[int, bytes]]) -> None:
     with TemporaryDirectory() as directory:

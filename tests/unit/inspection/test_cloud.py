@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.guest.memory import MemoryGuest
@@ -39,7 +39,6 @@ def test_lists(text: str, expected: tuple[str, ...] | None) -> None:
 
 
 @given(st.text(alphabet="datasource_list: []-#\n, ", max_size=200))
-@settings(max_examples=60)
 def test_any_text_is_read(text: str) -> None:
     datasource_list(text)
 

@@ -147,8 +147,8 @@ class TestFailures:
         assert finding.code == "fstab-unreadable"
         assert finding.service_message == "Invalid configuration - could not read fstab"
 
-    def test_a_hundred_thousand_lines(self) -> None:
-        lines = "".join(f"UUID=d /mnt/{number % 9}/x ext4\n" for number in range(20_000))
+    def test_thousands_of_lines(self) -> None:
+        lines = "".join(f"UUID=d /mnt/{number % 9}/x ext4\n" for number in range(5_000))
         assert places(guest(lines)) == [("/", "/dev/sda1")]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.data import load
@@ -157,7 +157,6 @@ def test_the_vendor_s_file_will_do_and_a_link_to_it() -> None:
         assert identify(MemoryGuest(files)).version == "40"
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.binary(max_size=300), st.sampled_from([row["path"] for row in load("linux")["releases"]]))
 def test_any_bytes_can_be_read(data: bytes, path: str) -> None:
     identify(MemoryGuest({path: data}))

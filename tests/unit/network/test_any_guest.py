@@ -104,7 +104,7 @@ def guests(draw: st.DrawFn) -> Files:
     return files
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(guests())
 def test_planning_ends_and_is_done_once(files: Files) -> None:
     converted(files)

@@ -89,7 +89,7 @@ class TestEveryKind:
         assert damage(path).code == "disk-size-zero"
 
     def test_holes_stay_holes(self, tmp_path: Path, ending: str) -> None:
-        path = stored(tmp_path, f"a.img{ending}", COMPRESSORS[ending](bytes(8 << 20) + RAW))
+        path = stored(tmp_path, f"a.img{ending}", COMPRESSORS[ending](bytes(3 << 20) + RAW))
         work = tmp_path / "work"
         work.mkdir()
         [disk] = open_source([path], work=work).disks

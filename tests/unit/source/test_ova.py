@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.errors import ConversionError
@@ -155,7 +155,6 @@ class TestArchive:
         path = stored(tmp_path, "a.ova", data + tar(("a.vmdk", b"x")))
         assert refusal(path).code == "ova-member"
 
-    @settings(max_examples=60)
     @given(st.integers(0, 1023), st.binary(min_size=1, max_size=12))
     def test_no_header_gives_another_error(
         self, tmp_path_factory: pytest.TempPathFactory, at: int, bytes_: bytes

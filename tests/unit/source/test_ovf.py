@@ -4,7 +4,7 @@ import gzip
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.errors import ConversionError, DamagedInputError, GuestRefusedError
@@ -101,7 +101,6 @@ class TestText:
             parse("vm.ovf", text.encode())
         assert caught.value.code == "ovf-invalid"
 
-    @settings(max_examples=50)
     @given(st.data())
     def test_any_change_is_read_or_an_error_of_ours(self, data: st.DataObject) -> None:
         text = bytearray(ovf(FILES, DISKS, drive("ovf:/disk/a")).encode())

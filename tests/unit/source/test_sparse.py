@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.source import sparse
@@ -15,7 +15,6 @@ GRAIN = 64 << 10
 pieces = st.lists(st.sampled_from([bytes(GRAIN), b"x" * GRAIN, bytes(GRAIN - 1) + b"y", b"z"]))
 
 
-@settings(max_examples=30)
 @given(pieces)
 def test_what_is_written_reads_back(
     tmp_path_factory: pytest.TempPathFactory, parts: list[bytes]

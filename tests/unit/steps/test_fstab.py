@@ -248,6 +248,6 @@ class TestOtherShapes:
         assert guest.read("/etc/fstab") == b"UUID=r / ext4\n"
 
     def test_thousands_of_lines(self) -> None:
-        lines = "".join(f"/dev/sdb{n % 9} /mnt/{n} ext4\n" for n in range(2_000))
+        lines = "".join(f"/dev/sdb{n % 9} /mnt/{n} ext4\n" for n in range(1_000))
         guest = machine(ROOT + lines)
         plan_of(guest, fstab.STEP)
