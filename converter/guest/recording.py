@@ -321,13 +321,18 @@ class RecordingGuest:
         if place in self._kept or place in self._written:
             return None
         self._kept.add(place)
-        directory, _, name = place.rpartition("/")
-        wanted = f"{directory}/.{name}{BACKUP_SUFFIX}"
+        wanted = kept_as(place)
         candidate, number = wanted, 0
         while self.lstat(candidate) is not None:
             number += 1
             candidate = f"{wanted}.{number}"
         return candidate
+
+
+def kept_as(place: str) -> str:
+    """Give where a conversion keeps the original of `place`, unless that is taken."""
+    directory, _, name = place.rpartition("/")
+    return f"{directory}/.{name}{BACKUP_SUFFIX}"
 
 
 def _digest(data: bytes) -> str:

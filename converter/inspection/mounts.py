@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from converter.errors import GuestError
 from converter.formats import crypttab, fstab
 from converter.guest import paths
+from converter.guest.recording import kept_as
 from converter.inspection import names
 from converter.inspection.roots import FSTAB, FSTAB_MESSAGE, TYPES, find_root, refusal
 from converter.model import Mount
@@ -110,9 +111,25 @@ def _named(guest: ReadableGuest, storage: Storage, root: Root, table: fstab.Fsta
     known = {
         entry.spec: root.filesystem.device for entry in table.entries if not _depth(entry.path)
     }
+    known = {**_renamed(guest, storage, table), **known}
     configurations = (paths.text(guest, path) for path in MDADM_CONFIGS)
     text = next((text for text in configurations if text), "")
     return storage.naming([*_uses(guest, table)], known).naming_arrays(text)
+
+
+def _renamed(guest: ReadableGuest, storage: Storage, table: fstab.Fstab) -> dict[str, str]:
+    """Give what the names meant that an earlier conversion replaced, by the original it kept.
+
+    Otherwise a disk that they took would be free for names that meant none.
+    """
+    original = fstab.parse(paths.text(guest, kept_as(FSTAB)) or "")
+    now = {entry.path: entry.spec for entry in table.entries if not entry.is_swap}
+    devices = {
+        entry.spec: storage.resolve(now[entry.path])
+        for entry in original.entries
+        if names.parse(entry.spec) and not names.parse(now.get(entry.path, entry.spec))
+    }
+    return {spec: device for spec, device in devices.items() if device}
 
 
 def _uses(guest: ReadableGuest, table: fstab.Fstab) -> Iterator[names.Use]:

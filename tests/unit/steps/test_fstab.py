@@ -184,6 +184,24 @@ class TestCrypttab:
         assert found == [("fstab-device-missing", Severity.WARNING)]
 
 
+@pytest.mark.parametrize(
+    ("root", "stale"),
+    [
+        ("/dev/vda1 / ext4\n", "/dev/sda3 /data ext4"),
+        ("/dev/sda1 / ext4\n", "/dev/sdc3 /data ext4"),
+        (
+            "/dev/disk/by-path/pci-1-ata-1-part1 / ext4\n",
+            "/dev/disk/by-path/pci-2-part3 /data ext4",
+        ),
+    ],
+)
+def test_a_name_from_another_machine_means_nothing_afterwards_either(root: str, stale: str) -> None:
+    """The new names no longer say that the old ones were taken: the kept original does."""
+    table, findings = converted(f"{root}{stale} defaults\n")
+    assert table == f"UUID=r / ext4\n{stale} defaults,nofail\n"
+    assert findings == [("fstab-device-missing", Severity.WARNING)]
+
+
 class TestOtherShapes:
     def test_root_on_lvm_keeps_its_name(self) -> None:
         table = "/dev/mapper/my--vg-root / ext4\n/dev/my-vg/swap none swap\n/dev/sda1 /boot ext2\n"
