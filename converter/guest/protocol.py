@@ -38,6 +38,9 @@ class Code:
     LINK_LOOP: Final = "guest-link-loop"
     TOO_LARGE: Final = "guest-file-too-large"
     FAILED: Final = "guest-operation-failed"
+    # All but the last: the guest is at fault, not what reads it.
+    ODD: Final = frozenset({MISSING, NOT_A_FILE, NOT_A_DIRECTORY, LINK_LOOP, TOO_LARGE})
+    ODD_HINT: Final = "put that right in the machine, shut it down, and export it again"
 
 
 class Named(Protocol):

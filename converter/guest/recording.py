@@ -225,6 +225,8 @@ class RecordingGuest:
             old = self.read(place)
             change = RemoveFile(code, reason, place, _digest(old), self._backup(place))
             self._record(change, _text_diff(place, old, b""))
+        elif stat.kind is not FileKind.SYMLINK:
+            raise GuestError(Code.NOT_A_FILE, f"{path}: is neither a file nor a link")
         else:
             change = RemoveFile(code, reason, place, f"-> {self.readlink(place)}", None)
             self._record(change, f"-{place} -> {self.readlink(place)}\n")

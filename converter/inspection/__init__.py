@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from converter.errors import GuestRefusedError
+from converter.errors import GuestError, GuestRefusedError
 from converter.formats import kernel_args
-from converter.guest.protocol import BlockDevices, Guest
+from converter.guest.protocol import BlockDevices, Code, Guest
 from converter.inspection.efi import boot_modes
 from converter.inspection.esp import mount_esps
 from converter.inspection.health import judge_disks, judge_rootless, judge_system
@@ -36,8 +36,18 @@ class Inspection:
 def inspect_machine(machine: Machine) -> Inspection:
     """Mount the guest on `machine`'s disks and read everything about it; it stays mounted.
 
-    Raises `GuestRefusedError` when there is no system to be read, with all that may be the reason.
+    Raises `GuestRefusedError` when there is no system to be read, with all that may be the reason,
+    and when a file of the guest is not what it must be.
     """
+    try:
+        return _inspect(machine)
+    except GuestError as error:
+        if error.code not in Code.ODD:
+            raise
+        raise GuestRefusedError(error.code, error.message, hint=Code.ODD_HINT) from error
+
+
+def _inspect(machine: Machine) -> Inspection:
     disks = read_storage(machine)
     try:
         mounted = mount_guest(machine, machine, disks)

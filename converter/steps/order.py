@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from converter.errors import GuestError
+from converter.guest.protocol import Code
 from converter.guest.recording import RecordingGuest
+from converter.model import Finding, Severity
 from converter.steps import (
     access,
     boot_entries,
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from converter.guest.protocol import ReadableGuest
     from converter.inspection.storage import Storage
     from converter.model import Facts, Plan
+    from converter.steps.step import Step
 
 ORDER: Final = (
     crypttab.STEP,
@@ -66,10 +70,24 @@ ORDER: Final = (
 def make_plan(
     guest: ReadableGuest, facts: Facts, storage: Storage, options: Options | None = None
 ) -> Plan:
-    """Run every step that applies on a recording of `guest`, and give what they would do."""
+    """Run every step that applies on a recording of `guest`, and give what they would do.
+
+    What is wrong with files of the guest is among the plan's findings.
+    """
     recording = RecordingGuest(guest)
     context = Context(recording, facts, storage, options or Options())
     for step in ORDER:
         if step.applies(facts):
-            step.run(context)
+            _run(step, context)
     return recording.plan
+
+
+def _run(step: Step, context: Context) -> None:
+    """Run `step`; a file that is not what it must be ends it, and refuses the guest."""
+    try:
+        step.run(context)
+    except GuestError as error:
+        if error.code not in Code.ODD:
+            raise
+        message = f"{step.name}: {error.message}"
+        context.guest.note(Finding(Severity.ERROR, error.code, message, Code.ODD_HINT))
