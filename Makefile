@@ -41,7 +41,7 @@ unit: setup
 	$(BIN)/pytest -q -n $(WORKERS) tests/unit
 
 test: check unit
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup tests/appliance tests/boot
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup tests/guests tests/appliance tests/boot
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis out build *.egg-info

@@ -160,7 +160,8 @@ def test_what_is_kept_is_bounded() -> None:
     console = Console(TOKEN)
     for _ in range(11):
         console.feed(b"x" * 8192)
-        console.feed(b"\n" + f"{TOKEN} mount {'y' * 5000}\n".encode() * 100)
+        console.feed(b"\n" + f"{TOKEN} mount y\n".encode() * 99)
+        console.feed(f"{TOKEN} mount {'y' * 5000}\n".encode())
     assert len(console.text) <= 1 << 16
     assert len(console.answers["mount"]) == 1000
     assert max(map(len, console.answers["mount"])) == 4096

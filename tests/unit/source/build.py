@@ -5,9 +5,10 @@ from __future__ import annotations
 import struct
 import uuid
 import zlib
+from functools import cache
 from typing import TYPE_CHECKING
 
-from converter.source.crc32c import crc32c
+from converter.source import crc32c as _crc32c
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 SECTOR = 512
 GRAIN = 65536
+# Most of what is made has the same regions.
+crc32c = cache(_crc32c.crc32c)
 
 
 def stored(directory: Path, name: str, data: bytes) -> Path:

@@ -7,6 +7,7 @@ import lzma
 import os
 import shutil
 import struct
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 RAW = pattern(100_000) + bytes(300_000) + pattern(50_112, seed=2)
 COMPRESSORS: dict[str, Any] = {
     ".gz": gzip.compress,
-    ".xz": lzma.compress,
+    ".xz": partial(lzma.compress, preset=0),
     ".zst": zstandard.compress,
     ".bz2": bz2.compress,
 }

@@ -1,7 +1,4 @@
-"""Every release of the support table, and more: facts, findings and plan are as its fixture says.
-
-The fixtures and what they are made of: tests/guests.
-"""
+"""Every release of the support table, and more: facts, findings and plan are its fixture's."""
 
 from __future__ import annotations
 
