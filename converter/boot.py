@@ -74,13 +74,17 @@ class BootReport:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a guest is booted on; `is_reversed` has the disks found in the reverse order."""
+
+    firmware: Firmware = Firmware.BIOS
+    bus: Bus = Bus.NVME
+    is_reversed: bool = False
+
+
 def boot(
-    images: Sequence[Path],
-    *,
-    firmware: Firmware,
-    bus: Bus,
-    timeout: float,
-    monitor: Monitor,
+    images: Sequence[Path], machine: Machine, *, timeout: float, monitor: Monitor
 ) -> BootReport:
     """Boot raw `images` (boot disk first) and follow the console to a verdict.
 
@@ -95,8 +99,8 @@ def boot(
         monitor.phase("probe", "putting a probe into the throw-away overlay")
         token = secrets.token_hex(8)
         _install_probe(overlays, work, token)
-        monitor.phase("boot", f"booting from {bus.value} by {firmware.value}")
-        argv = _machine(overlays, work, firmware, bus)
+        monitor.phase("boot", f"booting from {machine.bus.value} by {machine.firmware.value}")
+        argv = _command(overlays, work, machine)
         return _follow(argv, Console(token), timeout)
 
 
@@ -119,7 +123,8 @@ def _install_probe(overlays: Sequence[Path], work: Path, token: str) -> None:
         machine.unmount()
 
 
-def _machine(overlays: Sequence[Path], work: Path, firmware: Firmware, bus: Bus) -> list[str]:
+def _command(overlays: Sequence[Path], work: Path, machine: Machine) -> list[str]:
+    bus = machine.bus
     chipset = "pc" if bus is Bus.IDE else "q35"
     argv = [
         "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot",
@@ -131,27 +136,28 @@ def _machine(overlays: Sequence[Path], work: Path, firmware: Firmware, bus: Bus)
         "-device", f"e1000e,netdev=net0,mac={_CARD},addr=0x1d",
         "-device", "virtio-rng-pci",
     ]  # fmt: skip
-    if firmware is Firmware.UEFI:
+    if machine.firmware is Firmware.UEFI:
         argv += _uefi(work)
     if bus is Bus.AHCI:
         argv += ["-device", "ahci,id=ahci"]
-    for number, overlay in enumerate(overlays):
-        argv += ["-drive", f"if=none,id=disk{number},format=qcow2,cache=unsafe,file={overlay}"]
-        argv += ["-device", _disk(bus, number)]
+    order = [*range(len(overlays))]
+    for place, number in enumerate(reversed(order) if machine.is_reversed else order):
+        file = f"file={overlays[number]}"
+        argv += ["-drive", f"if=none,id=disk{place},format=qcow2,cache=unsafe,{file}"]
+        argv += ["-device", f"{_disk(bus, place)},drive=disk{place},bootindex={number + 1}"]
     return argv
 
 
-def _disk(bus: Bus, number: int) -> str:
-    common = f"drive=disk{number},bootindex={number + 1}"
+def _disk(bus: Bus, place: int) -> str:
     match bus:
         case Bus.NVME:
-            return f"nvme,serial=vol{number},{common}"
+            return f"nvme,serial=vol{place}"
         case Bus.IDE:
-            return f"ide-hd,bus=ide.{number // 2},unit={number % 2},{common}"
+            return f"ide-hd,bus=ide.{place // 2},unit={place % 2}"
         case Bus.AHCI:
-            return f"ide-hd,bus=ahci.{number},{common}"
+            return f"ide-hd,bus=ahci.{place}"
         case Bus.VIRTIO:
-            return f"virtio-blk-pci,{common}"
+            return "virtio-blk-pci"
 
 
 def _uefi(work: Path) -> list[str]:

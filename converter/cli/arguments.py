@@ -189,6 +189,12 @@ def convert(  # noqa: PLR0913 - one parameter an option
     show_default=True,
     help="Seconds that it is given to come up.",
 )
+@click.option(
+    "--reversed",
+    "is_reversed",
+    is_flag=True,
+    help="Attach the disks in the reverse order; the first is started from all the same.",
+)
 @_json
 @_log
 def boot(  # noqa: PLR0913 - one parameter an option
@@ -197,12 +203,20 @@ def boot(  # noqa: PLR0913 - one parameter an option
     firmware: str,
     bus: str,
     timeout: float,
+    is_reversed: bool,
     as_json: bool,
     log: Path | None,
 ) -> int:
     """Boot IMAGE… under QEMU on a throw-away overlay and tell what came up."""
     with keeping_log(log, inputs=images):
-        return commands.boot(images, firmware=firmware, bus=bus, timeout=timeout, as_json=as_json)
+        return commands.boot(
+            images,
+            firmware=firmware,
+            bus=bus,
+            is_reversed=is_reversed,
+            timeout=timeout,
+            as_json=as_json,
+        )
 
 
 @cli.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from converter import pipeline
-from converter.boot import Bus, Firmware
+from converter.boot import Bus, Firmware, Machine
 from converter.boot import boot as boot_image
 from converter.changes import as_json as change_as_json
 from converter.cli import output
@@ -126,12 +126,19 @@ def default_name(disk: Path) -> str:
     return stem if dot and stem else name
 
 
-def boot(images: Sequence[Path], *, firmware: str, bus: str, timeout: float, as_json: bool) -> int:
+def boot(  # noqa: PLR0913 - one parameter an option
+    images: Sequence[Path],
+    *,
+    firmware: str,
+    bus: str,
+    is_reversed: bool,
+    timeout: float,
+    as_json: bool,
+) -> int:
     """Boot an image and print what came up; one that does not come up is exit 6."""
+    machine = Machine(Firmware(firmware), Bus(bus), is_reversed)
     with monitor() as shown:
-        report = boot_image(
-            images, firmware=Firmware(firmware), bus=Bus(bus), timeout=timeout, monitor=shown
-        )
+        report = boot_image(images, machine, timeout=timeout, monitor=shown)
     document = jsonable(report.as_json())
     if as_json:
         output.show_json(document)
