@@ -29,7 +29,13 @@ from converter.handoff.workspace import Workspace, scratch
 from converter.inspection import inspect_machine
 from converter.model import BootMode, ConvertTable, Plan, Report, Severity
 from converter.monitor import Stopwatch
-from converter.policy import choose_boot_mode, is_refused, judge_guest, judge_source
+from converter.policy import (
+    choose_boot_mode,
+    is_refused,
+    judge_guest,
+    judge_source,
+    under,
+)
 from converter.policy_storage import judge_room
 from converter.source import open_source
 from converter.source.copy import CopyJob, lay_over
@@ -118,7 +124,7 @@ def _judge(
     """Judge what was inspected and, unless it is refused, plan its conversion."""
     facts = inspection.facts
     judged = judge_guest(facts, wanted.policy, boot_mode=wanted.boot_mode)
-    findings = (*container, *inspection.findings, *judged)
+    findings = (*container, *under(wanted.policy, inspection.findings), *judged)
     if is_refused(findings):
         return Examination(source, Plan(()), findings, inspection)
     try:
@@ -127,7 +133,7 @@ def _judge(
         return Examination(source, Plan(()), (*findings, *error.findings), inspection)
     options = Options(wanted.boot_mode, wanted.generalize, conversion)
     plan = make_plan(machine, facts, inspection.storage, options)
-    found = (*findings, *plan.findings, *judge_room(facts, plan))
+    found = (*findings, *under(wanted.policy, plan.findings), *judge_room(facts, plan))
     return Examination(source, plan, found, inspection)
 
 

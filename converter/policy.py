@@ -6,6 +6,7 @@ converted correctly (SPEC, "Two policies").
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from converter import policy_storage, support
@@ -33,6 +34,8 @@ _UNKNOWN_SYSTEM: Final = "Unknown OS / Missing OS files."
 # as have a name in EC2, and the largest size of an EBS volume.
 _MOST_DISKS: Final = {Policy.AWS: 21, Policy.OPEN: 74}
 _LIMIT: Final = {Policy.AWS: 8 << 40, Policy.OPEN: (64 << 40) + 1}
+# What inspection tells, and the service refuses with the text that goes with it.
+_REFUSED_BY_SERVICE: Final = frozenset({"several-grub-configs", "default-entry-missing"})
 
 
 def judge_source(source: Source, policy: Policy) -> tuple[Finding, ...]:
@@ -50,6 +53,16 @@ def judge_guest(
     found = [finding for rule in _SYSTEM_RULES for finding in rule(facts, policy)]
     found += [finding for rule in _BOOT_RULES for finding in rule(facts, boot_mode)]
     return tuple(found)
+
+
+def under(policy: Policy, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Give what inspection and planning found as `policy` sees it: the service refuses some."""
+    return tuple(
+        replace(finding, severity=Severity.ERROR)
+        if policy is Policy.AWS and finding.code in _REFUSED_BY_SERVICE
+        else finding
+        for finding in findings
+    )
 
 
 def is_refused(findings: Iterable[Finding]) -> bool:

@@ -28,7 +28,7 @@ from converter.guest.labels import LABEL
 from converter.guest.replay import replay
 from converter.inspection import inspect_machine
 from converter.model import MakeDirectory, Policy, Severity
-from converter.policy import judge_guest
+from converter.policy import judge_guest, under
 from converter.steps.order import make_plan
 from converter.verification import verify
 from tests.guests import harness
@@ -58,7 +58,8 @@ class Conversion:
 
     def findings(self, policy: Policy) -> tuple[Finding, ...]:
         judged = judge_guest(self.before.facts, policy)
-        return (*self.before.findings, *judged, *self.plan.findings)
+        found = under(policy, (*self.before.findings, *self.plan.findings))
+        return (*judged, *found)
 
 
 def convert(name: str) -> Conversion:

@@ -12,13 +12,14 @@ from converter.model import (
     ContainerFormat,
     DiskFormat,
     Facts,
+    Finding,
     Initramfs,
     Mount,
     Policy,
     Severity,
     Source,
 )
-from converter.policy import choose_boot_mode, is_refused, judge_guest, judge_source
+from converter.policy import choose_boot_mode, is_refused, judge_guest, judge_source, under
 from tests.unit.samples import ERROR, FACTS, KERNEL, LINUX, WARNING, linux, source
 
 BIOS, UEFI = BootMode.LEGACY_BIOS, BootMode.UEFI
@@ -210,3 +211,14 @@ class TestCapabilities:
         kernel = replace(KERNEL, modules=frozenset({"xennet"}), builtin=frozenset({"xenblk"}))
         found = capabilities(replace(LINUX, default_kernel=kernel))
         assert (found.xen_net, found.xen_blk) == (True, True)
+
+
+@pytest.mark.parametrize("code", ["several-grub-configs", "default-entry-missing"])
+@pytest.mark.parametrize(
+    ("policy", "severity"), [(Policy.AWS, Severity.ERROR), (Policy.OPEN, Severity.INFO)]
+)
+def test_the_service_refuses_some_of_what_inspection_tells(
+    code: str, policy: Policy, severity: Severity
+) -> None:
+    found = [Finding(Severity.INFO, code, "x"), Finding(Severity.INFO, "other", "x")]
+    assert [item.severity for item in under(policy, found)] == [severity, Severity.INFO]
