@@ -235,11 +235,12 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class VolumeGroup:
-    """An LVM volume group, and whether all its physical volumes are there."""
+    """An LVM volume group: its physical volumes (devices), and whether all of them are there."""
 
     name: str
     uuid: str
     is_complete: bool = True
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +256,7 @@ class Array:
     name: str
     size: int
     present: int
+    members: tuple[str, ...] = ()
 
     @property
     def is_degraded(self) -> bool:

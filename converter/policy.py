@@ -265,14 +265,14 @@ def _boot_modes(facts: Facts, wanted: BootMode | None) -> Iterator[Finding]:
 
 def _root_elsewhere(facts: Facts, _mode: BootMode | None) -> Iterator[Finding]:
     """BOOT-7: firmware starts from the first disk, and the system is on another."""
-    first, *others = facts.disks
-    names = {mount.path: mount.device.rstrip("0123456789") for mount in facts.mounts}
-    for path in ("/", "/boot"):
-        if any(names.get(path) == disk.device for disk in others):
+    first = facts.disks[0].device
+    for mount in facts.mounts:
+        others = policy_storage.needed_disks(facts, mount.device) - {first}
+        if mount.path in ("/", "/boot") and others:
             yield Finding(
                 Severity.WARNING,
                 "root-on-other-disk",
-                f"{path} is on the disk {names[path]}, the machine starts from {first.device}",
+                f"{mount.path} is on {', '.join(sorted(others))}, the machine starts from {first}",
                 "start the result only with all its disks attached; a root volume alone is not"
                 " enough",
             )

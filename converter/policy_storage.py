@@ -6,6 +6,7 @@ and on a separate /boot as the guest's own tools need when they make the next in
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -75,6 +76,29 @@ def room(facts: Facts, _policy: Policy) -> Iterator[Finding]:
     for mount in facts.mounts:
         if mount.path in _LEAST:
             yield from _lack(mount, _Need(_LEAST[mount.path], _LEAST_INODES))
+
+
+def needed_disks(facts: Facts, device: str) -> frozenset[str]:
+    """Give the disks without which `device` is not there.
+
+    Of those of a mirror one is needed; that is the first disk, if it is among them.
+    """
+    below = {array.device: array.members for array in facts.arrays}
+    below |= {
+        volume.device: group.members
+        for volume in facts.volumes
+        for group in facts.groups
+        if group.name == volume.group
+    }
+    members = below.get(device)
+    if members is None:
+        names = (disk.device for disk in facts.disks)
+        return frozenset(name for name in names if re.fullmatch(rf"{name}p?\d*", device))
+    parts = [needed_disks(facts, member) for member in members]
+    if any(array.device == device and array.level == "raid1" for array in facts.arrays):
+        parts.sort(key=lambda disks: disks != {facts.disks[0].device})
+        parts = parts[:1]
+    return frozenset().union(*parts)
 
 
 def judge_room(facts: Facts, plan: Plan) -> tuple[Finding, ...]:

@@ -91,17 +91,42 @@ class ApplianceDevices:
         roles = [value for key, value in found.items() if key.endswith("_role")]
         size, present = found.get("devices", "0"), sum(role.isdecimal() for role in roles)
         level, uuid, name = (found.get(key, "") for key in ("level", "uuid", "name"))
-        return Array(device, level, uuid, name, int(size) if size.isdecimal() else 0, present)
+        return Array(
+            device,
+            level,
+            uuid,
+            name,
+            int(size) if size.isdecimal() else 0,
+            present,
+            tuple(sorted(value for key, value in found.items() if key.endswith("_dev"))),
+        )
 
     def groups(self) -> tuple[VolumeGroup, ...]:
         """See `BlockDevices`."""
         with translated("volume groups"):
             found = self._handle.vgs_full()
+            devices = {row["pv_uuid"]: row["pv_name"] for row in self._handle.pvs_full()}
         # vgs(8): the fourth attribute is `p` where physical volumes are missing.
         return tuple(
-            VolumeGroup(row["vg_name"], row["vg_uuid"], is_complete=row["vg_attr"][3:4] != "p")
+            VolumeGroup(
+                row["vg_name"],
+                row["vg_uuid"],
+                is_complete=row["vg_attr"][3:4] != "p",
+                members=self._members(row["vg_name"], devices),
+            )
             for row in found
         )
+
+    def _members(self, group: str, devices: Mapping[str, str]) -> tuple[str, ...]:
+        """Give the physical volumes of `group`: none where another group has the same name."""
+        try:
+            with translated(group):
+                uuids = self._handle.vgpvuuids(group)
+        except GuestError as error:
+            log.debug("%s", error.message)
+            return ()
+        known = (devices.get(uuid.replace("-", "")) for uuid in uuids)
+        return tuple(device for device in known if device)
 
     def volumes(self) -> tuple[Volume, ...]:
         """See `BlockDevices`."""

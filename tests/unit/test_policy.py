@@ -8,6 +8,7 @@ import pytest
 from converter.capabilities import capabilities, has_driver
 from converter.data import load
 from converter.model import (
+    Array,
     BootMode,
     ContainerFormat,
     DiskFormat,
@@ -18,6 +19,8 @@ from converter.model import (
     Policy,
     Severity,
     Source,
+    Volume,
+    VolumeGroup,
 )
 from converter.policy import choose_boot_mode, is_refused, judge_guest, judge_source, under
 from tests.unit.samples import ERROR, FACTS, KERNEL, LINUX, WARNING, linux, source
@@ -176,12 +179,34 @@ def test_boot_modes(
         ("/dev/sdb1", "", ["root-on-other-disk"]),
         ("/dev/sdb", "/dev/sda1", ["root-on-other-disk"]),
         ("/dev/sdb2", "/dev/sdb1", ["root-on-other-disk", "root-on-other-disk"]),
+        ("/dev/both/root", "/dev/sda1", ["root-on-other-disk"]),
+        ("/dev/far/root", "", ["root-on-other-disk"]),
+        ("/dev/near/root", "", []),
+        ("/dev/md127", "/dev/md127p1", []),
+        ("/dev/md126", "", ["root-on-other-disk"]),
+        ("/dev/mirrored/root", "", []),
     ],
 )
 def test_a_root_on_another_disk_is_told(root: str, boot: str, expected: list[str]) -> None:
     second = replace(FACTS.disks[0], device="/dev/sdb")
     mounts = [Mount("/", root, "ext4"), *([Mount("/boot", boot, "ext4")] if boot else [])]
-    facts = replace(FACTS, disks=(*FACTS.disks, second), mounts=tuple(mounts))
+    members = {
+        "both": ("/dev/sda2", "/dev/sdb2"),
+        "far": ("/dev/sdb",),
+        "near": ("/dev/sda2",),
+        "mirrored": ("/dev/md127",),
+    }
+    facts = replace(
+        FACTS,
+        disks=(*FACTS.disks, second),
+        mounts=tuple(mounts),
+        groups=tuple(VolumeGroup(name, name, members=held) for name, held in members.items()),
+        volumes=tuple(Volume(f"/dev/{name}/root", name, "root", 1) for name in members),
+        arrays=(
+            Array("/dev/md127", "raid1", "a", "", 2, 2, ("/dev/sdb1", "/dev/sda1")),
+            Array("/dev/md126", "raid0", "b", "", 2, 2, ("/dev/sda1", "/dev/sdb1")),
+        ),
+    )
     findings = judge_guest(facts, Policy.OPEN)
     assert [item.code for item in findings if item.code == "root-on-other-disk"] == expected
     assert not is_refused(findings)

@@ -69,7 +69,8 @@ DETAIL = {
 
 def test_arrays() -> None:
     found = devices(debug="", list_md_devices=["/dev/md127"], md_detail=DETAIL).arrays()
-    assert found == (Array("/dev/md127", "raid1", "a:b", "web:0", 2, 2),)
+    members = ("/dev/sda", "/dev/sdb")
+    assert found == (Array("/dev/md127", "raid1", "a:b", "web:0", 2, 2, members),)
     lost = {**DETAIL, "device_dev_sdb_role": "spare"}
     (array,) = devices(debug="", list_md_devices=["/dev/md127"], md_detail=lost).arrays()
     assert array.is_degraded
@@ -95,10 +96,16 @@ def test_groups() -> None:
         {"vg_name": "vg", "vg_uuid": "u", "vg_attr": "wz--n-"},
         {"vg_name": "vg", "vg_uuid": "v", "vg_attr": "wz-pn-"},
     ]
-    assert devices(vgs_full=rows).groups() == (
-        VolumeGroup("vg", "u"),
-        VolumeGroup("vg", "v", is_complete=False),
+    volumes = [{"pv_uuid": "ab", "pv_name": "/dev/sda2"}, {"pv_uuid": "cd", "pv_name": "/dev/sdb"}]
+    found = devices(vgs_full=rows, pvs_full=volumes, vgpvuuids=["a-b", "c-d", "e-f"]).groups()
+    members = ("/dev/sda2", "/dev/sdb")
+    assert found == (
+        VolumeGroup("vg", "u", members=members),
+        VolumeGroup("vg", "v", is_complete=False, members=members),
     )
+    twice = RuntimeError("Multiple VGs found with the same name")
+    found = devices(vgs_full=rows, pvs_full=volumes, vgpvuuids=twice).groups()
+    assert [group.members for group in found] == [(), ()]
 
 
 def row(name: str, uuid: str, attributes: str, origin: str = "") -> dict[str, Any]:
