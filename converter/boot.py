@@ -128,12 +128,13 @@ def _command(overlays: Sequence[Path], work: Path, machine: Machine) -> list[str
     chipset = "pc" if bus is Bus.IDE else "q35"
     argv = [
         "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot",
-        "-machine", f"{chipset},graphics=off", *choose().qemu_arguments, "-smp", "2", "-m", "1024",
+        "-machine", f"{chipset},graphics=off", *choose().qemu_arguments, "-m", "1024",
         # Without a screen to draw on, GRUB's gfxterm takes minutes.
         "-display", "none", "-vga", "std", "-serial", "stdio",
         "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny",
         "-netdev", "user,id=net0,restrict=on",
-        "-device", f"e1000e,netdev=net0,mac={_CARD},addr=0x1d",
+        # Without a ROM: nothing is started from the network on EC2.
+        "-device", f"e1000e,netdev=net0,mac={_CARD},addr=0x1d,romfile=",
         "-device", "virtio-rng-pci",
     ]  # fmt: skip
     if machine.firmware is Firmware.UEFI:
