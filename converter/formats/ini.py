@@ -6,6 +6,7 @@ at the end of a line continues it, past comments, which do not continue themselv
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _BLANKS: Final = " \t\r"
+# An assignment on a line of its own, and what is around its value.
+_ASSIGNMENT: Final = re.compile(
+    r"(?P<before>[ \t]*(?P<key>[^\s=#;\[]+)[ \t]*=[ \t]*)\S(?:.*[^\s\\])?(?P<after>\s*)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,24 @@ def parse(text: str) -> Ini:
         if equals and key.strip(_BLANKS):
             found.append((section, key.strip(_BLANKS), value.strip(_BLANKS)))
     return Ini(text, tuple(found))
+
+
+def with_value(text: str, section: str, key: str, value: str) -> str:
+    """Give the text with `value` for every assignment of `key` in sections `section`.
+
+    Assignments that empty the list, and those of several lines, stay as they are.
+    """
+    here, continued = "", False
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        found = _ASSIGNMENT.fullmatch(line)
+        if found and here == section and found["key"] == key and not continued:
+            lines[number] = f"{found['before']}{value}{found['after']}"
+        stripped = line.strip(_BLANKS)
+        continued = stripped.endswith("\\")
+        if stripped.startswith("[") and stripped.endswith("]"):
+            here = stripped[1:-1]
+    return "\n".join(lines)
 
 
 def _lines(text: str) -> Iterator[str]:

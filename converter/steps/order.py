@@ -21,6 +21,7 @@ from converter.steps import (
     grub_defaults,
     grub_legacy,
     guest_tools,
+    mount_units,
     network,
     partition_table,
     resume,
@@ -41,6 +42,7 @@ ORDER: Final = (
     crypttab.STEP,
     # Asks what crypttab opens.
     fstab.STEP,
+    mount_units.STEP,
     resume.STEP,
     # What an initramfs copies of these configurations follows them.
     volumes.STEP,

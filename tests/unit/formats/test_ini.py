@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,3 +59,18 @@ def test_a_drop_in_comes_after_and_can_empty() -> None:
 def test_a_hostile_file_is_read_in_time_that_follows_its_size() -> None:
     for text in ("a" + " " * 1_000_000, "\\\n" * 300_000, "[" * 500_000, "=" * 500_000):
         assert ini.parse(text).assignments == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("[A]\nk=1\n[B]\nk=1\n", "[A]\nk=2\n[B]\nk=1\n"),
+        ("[A]\n k = 1 \r\nkk=1\n#k=1\n", "[A]\n k = 2 \r\nkk=1\n#k=1\n"),
+        ("[A]\nk=\nk=1", "[A]\nk=\nk=2"),
+        ("[A]\nk=1\\\n 3\n", "[A]\nk=1\\\n 3\n"),
+        ("[A]\nj=x \\\nk=1\n", "[A]\nj=x \\\nk=1\n"),
+        ("k=1\n", "k=1\n"),
+    ],
+)
+def test_a_value_is_replaced(text: str, wanted: str) -> None:
+    assert ini.with_value(text, "A", "k", "2") == wanted
