@@ -1,0 +1,153 @@
+"""Guests of every shape: not one comes up from NVMe as it is, all do after their conversion.
+
+What must be there then follows from each guest's recipe: its root, and all that it mounts.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from images import recipe
+from images.cache import image
+from tests.boot import second_reader
+from tests.command import converter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from images.recipe import Filesystem, Recipe
+
+pytestmark = pytest.mark.boot
+
+# A guest that does not find its root says so within this time, in seconds.
+_NEVER = 200
+_DISK = re.compile(r"/dev/sd([a-z])(\d+)")
+
+
+def shape(name: str, *arguments: str) -> Any:
+    """Let all tests of one guest share what it was converted to."""
+    return pytest.param(name, *arguments, marks=pytest.mark.xdist_group(f"shape-{name}"))
+
+
+def boot(disks: tuple[Path, ...], firmware: str, *options: str, timeout: int = 300) -> Any:
+    """Boot raw images from NVMe; the report is given whether they come up or not."""
+    arguments = ("--firmware", firmware, "--timeout", str(timeout), *options, "--json")
+    done = converter("boot", *disks, *arguments)
+    assert done.code == (0 if done.document["reached"] == "multi-user" else 6), done.stderr
+    return done.document
+
+
+@dataclass(frozen=True)
+class Result:
+    """A converted guest: its disks, and what the manifest says of it."""
+
+    disks: tuple[Path, ...]
+    guest: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Result]:
+    """Give what converts a guest, once."""
+
+    @cache
+    def convert(name: str) -> Result:
+        output = tmp_path_factory.mktemp(name)
+        converter("convert", *image(name).disks, "-o", output, "--name", "guest").good()
+        manifest = json.loads((output / "guest.manifest.json").read_text("utf-8"))
+        return Result(tuple(output / disk["path"] for disk in manifest["disks"]), manifest["guest"])
+
+    return convert
+
+
+def problems(report: Any, wanted: Recipe, *, is_reversed: bool = False) -> list[str]:
+    """Give what is not as it must be in a machine that came up."""
+    if report["reached"] != "multi-user":
+        return [f"it ended with {report['reached']}: {report['console_tail'][-2000:]}"]
+    found = [f"{name} failed" for name in report["failed_units"]]
+    if not report["addresses"]:
+        found.append("it has no address")
+    if report["state"] != "running":
+        found.append(f"its state is {report['state']}")
+    mounts = dict(line.split(" ", 1) for line in report["mounts"])
+    for filesystem in wanted.filesystems:
+        for place, source in _mounts(filesystem, len(wanted.disks), is_reversed=is_reversed):
+            if not re.fullmatch(source, mounts.get(place, "")):
+                found.append(f"{place} is {mounts.get(place)}, not {source}")
+    return found
+
+
+def _mounts(filesystem: Filesystem, disks: int, *, is_reversed: bool) -> list[tuple[str, str]]:
+    """Give where a filesystem must be mounted, and a pattern for the device and the type."""
+
+    def renamed(match: re.Match[str]) -> str:
+        place = ord(match[1]) - ord("a")
+        return f"/dev/nvme{disks - 1 - place if is_reversed else place}n1p{match[2]}"
+
+    device = _DISK.sub(renamed, filesystem.device)
+    # An array has the number that was free, or its name.
+    device = r"/dev/md\S+" if device.startswith("/dev/md") else re.escape(device)
+    kind = filesystem.type
+    if filesystem.subvolumes:
+        return [
+            (place, rf"{device}\[/{re.escape(subvolume)}\] {kind}")
+            for place, subvolume in filesystem.subvolumes.items()
+        ]
+    return [(filesystem.mount, f"{device} {kind}")] if filesystem.mount else []
+
+
+@pytest.mark.parametrize("name", [shape("debian-12-bios")])
+def test_the_source_comes_up_from_its_own_controller(name: str) -> None:
+    built = image(name)
+    report = boot(built.disks, built.recipe.boot.firmware[0], "--bus", built.recipe.controller)
+    assert report["reached"] == "multi-user", report
+    assert report["root"]["source"] == "/dev/sda1"
+
+
+@pytest.mark.parametrize("name", [shape(name) for name in recipe.names()])
+def test_the_source_does_not_come_up(name: str) -> None:
+    built = image(name)
+    report = boot(built.disks, built.recipe.boot.firmware[0], timeout=_NEVER)
+    assert report["reached"] != "multi-user", report
+
+
+@pytest.mark.parametrize(
+    ("name", "firmware"),
+    [
+        shape(name, firmware)
+        for name in recipe.names()
+        for firmware in recipe.load(name).boot.firmware
+    ],
+)
+def test_the_result_comes_up(converted: Callable[[str], Result], name: str, firmware: str) -> None:
+    report = boot(converted(name).disks, firmware)
+    assert problems(report, image(name).recipe) == []
+
+
+@pytest.mark.parametrize(
+    "name", [shape(name) for name in recipe.names() if len(recipe.load(name).disks) > 1]
+)
+def test_the_result_finds_its_disks_in_another_order(
+    converted: Callable[[str], Result], name: str
+) -> None:
+    guest = image(name).recipe
+    report = boot(converted(name).disks, guest.boot.firmware[0], "--reversed")
+    assert problems(report, guest, is_reversed=True) == []
+
+
+@pytest.mark.parametrize("name", [shape(name) for name in recipe.names()])
+def test_another_reader_sees_the_same(converted: Callable[[str], Result], name: str) -> None:
+    result = converted(name)
+    seen, told = second_reader.read(result.disks), result.guest
+    assert (seen.family, seen.name, seen.hostname) == (
+        told["family"], told["name"], told["hostname"],
+    )  # fmt: skip
+    assert seen.users >= {"root", "admin"}
+    assert seen.mounts == {mount["path"] for mount in told["mounts"]}
+    assert not re.search(r"^/dev/[shv]d|^/dev/nvme", seen.fstab, re.MULTILINE)
