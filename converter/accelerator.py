@@ -49,7 +49,7 @@ class Accelerator:
 
     @property
     def qemu_arguments(self) -> tuple[str, ...]:
-        """What QEMU is given for it: two processors, or deep page tables, slow the emulator down."""
+        """What QEMU is given for it: two processors, or deep page tables, slow emulation down."""
         if self.kind is Kind.KVM:
             return ("-accel", "kvm", "-cpu", "host", "-smp", "2")
         return ("-accel", "tcg", "-cpu", "max,la57=off", "-smp", "1")
