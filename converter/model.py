@@ -84,12 +84,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is wanted of a guest, whatever it is read from and whether it is written or not."""
+    """What is wanted of a guest, whatever it is read from and whether it is written or not.
+
+    `as_is`: it is read and handed off, and nothing in it is changed (OUT-4).
+    """
 
     policy: Policy = Policy.OPEN
     boot_mode: BootMode | None = None
     table: TableType | None = None
     generalize: bool = False
+    as_is: bool = False
 
 
 @dataclass(frozen=True, slots=True)

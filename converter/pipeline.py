@@ -34,6 +34,7 @@ from converter.policy import (
     is_refused,
     judge_guest,
     judge_source,
+    tolerated,
     under,
 )
 from converter.policy_storage import judge_room
@@ -125,6 +126,8 @@ def _judge(
     facts = inspection.facts
     judged = judge_guest(facts, wanted.policy, boot_mode=wanted.boot_mode)
     findings = (*container, *under(wanted.policy, inspection.findings), *judged)
+    if wanted.as_is:
+        return Examination(source, Plan(()), tolerated(findings), inspection)
     if is_refused(findings):
         return Examination(source, Plan(()), findings, inspection)
     try:
@@ -201,9 +204,10 @@ class _Conversion:
             with self._phase("copy-rest", "waiting for the copy"):
                 for copy in copies:
                     copy.wait()
-        with self._phase("lay-over", "laying the changes over the copy"):
-            for overlay, image in zip(overlays, images, strict=True):
-                lay_over(overlay, image)
+        if not self._request.wanted.as_is:
+            with self._phase("lay-over", "laying the changes over the copy"):
+                for overlay, image in zip(overlays, images, strict=True):
+                    lay_over(overlay, image)
         with self._phase("checksum", "computing checksums"):
             disks = tuple(handoff.output_disk(image) for image in images)
         report = self._report(examination, after, disks)
@@ -235,6 +239,8 @@ class _Conversion:
                 before = inspect_machine(machine)
                 examination = _judge(machine, source, container, before, self._request.wanted)
                 examination.refuse_if_needed()
+            if self._request.wanted.as_is:
+                return examination, before
             with self._phase("apply", f"making {len(examination.plan.changes)} changes"):
                 replay(examination.plan, machine, progress=self._applied)
                 machine.unmount()

@@ -65,6 +65,16 @@ def under(policy: Policy, findings: Iterable[Finding]) -> tuple[Finding, ...]:
     )
 
 
+def tolerated(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Give findings for a guest that is handed off as it is: it is told what speaks against it."""
+    return tuple(
+        replace(finding, severity=Severity.WARNING)
+        if finding.severity is Severity.ERROR
+        else finding
+        for finding in findings
+    )
+
+
 def is_refused(findings: Iterable[Finding]) -> bool:
     """Tell whether any finding is an error."""
     return any(finding.severity is Severity.ERROR for finding in findings)

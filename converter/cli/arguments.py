@@ -82,6 +82,11 @@ _generalize = click.option(
 )
 
 
+_as_is = click.option(
+    "--no-changes", "as_is", is_flag=True, help="Hand it off as it is: nothing in it is changed."
+)
+
+
 def _wants(command: Callable[..., int]) -> Callable[..., int]:
     """Add the options that say what is wanted of a guest; the command gets them as `wanted`."""
 
@@ -92,6 +97,7 @@ def _wants(command: Callable[..., int]) -> Callable[..., int]:
         boot_mode: str | None,
         table: str | None,
         generalize: bool,
+        as_is: bool,
         **others: Any,  # noqa: ANN401 - whatever other options the command has
     ) -> int:
         wanted = Wanted(
@@ -99,10 +105,13 @@ def _wants(command: Callable[..., int]) -> Callable[..., int]:
             BootMode(boot_mode) if boot_mode else None,
             TableType(table) if table else None,
             generalize,
+            as_is,
         )
+        if as_is and (generalize or table):
+            raise click.UsageError("--no-changes leaves no room for other changes")
         return command(wanted=wanted, **others)
 
-    return _policy(_boot_mode(_table(_generalize(with_wanted))))
+    return _policy(_boot_mode(_table(_generalize(_as_is(with_wanted)))))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)

@@ -22,7 +22,14 @@ from converter.model import (
     Volume,
     VolumeGroup,
 )
-from converter.policy import choose_boot_mode, is_refused, judge_guest, judge_source, under
+from converter.policy import (
+    choose_boot_mode,
+    is_refused,
+    judge_guest,
+    judge_source,
+    tolerated,
+    under,
+)
 from tests.unit.samples import ERROR, FACTS, KERNEL, LINUX, WARNING, linux, source
 
 BIOS, UEFI = BootMode.LEGACY_BIOS, BootMode.UEFI
@@ -247,3 +254,7 @@ def test_the_service_refuses_some_of_what_inspection_tells(
 ) -> None:
     found = [Finding(Severity.INFO, code, "x"), Finding(Severity.INFO, "other", "x")]
     assert [item.severity for item in under(policy, found)] == [severity, Severity.INFO]
+
+
+def test_a_guest_that_is_handed_off_as_it_is_is_not_refused() -> None:
+    assert tolerated([ERROR, WARNING]) == (replace(ERROR, severity=Severity.WARNING), WARNING)

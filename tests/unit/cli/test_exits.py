@@ -124,6 +124,7 @@ def test_a_refusal_says_everything_that_was_found(
         ["convert", "x"],
         ["convert", "x", "-o", ""],
         ["convert", "x", "-o", "out", "--boot-mode", "coreboot"],
+        ["convert", "x", "-o", "out", "--no-changes", "--generalize"],
         ["boot", "x", "--timeout", "nan"],
         ["boot", "x", "--timeout", "inf"],
         ["boot", "x", "--timeout", "0"],
