@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from tests.boot import second_reader
 from tests.command import converter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from images.recipe import Filesystem, Recipe
@@ -31,7 +32,7 @@ _NEVER = 200
 _DISK = re.compile(r"/dev/sd([a-z])(\d+)")
 
 
-def shape(name: str, *arguments: str) -> Any:
+def shape(name: str, *arguments: Any) -> Any:
     """Let all tests of one guest share what it was converted to."""
     return pytest.param(name, *arguments, marks=pytest.mark.xdist_group(f"shape-{name}"))
 
@@ -53,17 +54,20 @@ class Result:
 
 
 @pytest.fixture(scope="module")
-def converted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Result]:
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Result]]:
     """Give what converts a guest, once."""
+    directory = tmp_path_factory.mktemp("shapes")
 
     @cache
-    def convert(name: str) -> Result:
-        output = tmp_path_factory.mktemp(name)
-        converter("convert", *image(name).disks, "-o", output, "--name", "guest").good()
+    def convert(name: str, *options: str) -> Result:
+        output = directory / "".join((name, *options))
+        arguments = ("-o", output, "--name", "guest", *options)
+        converter("convert", *image(name).disks, *arguments).good()
         manifest = json.loads((output / "guest.manifest.json").read_text("utf-8"))
         return Result(tuple(output / disk["path"] for disk in manifest["disks"]), manifest["guest"])
 
-    return convert
+    yield convert
+    shutil.rmtree(directory)
 
 
 def problems(report: Any, wanted: Recipe, *, is_reversed: bool = False) -> list[str]:
@@ -125,16 +129,29 @@ def test_the_source_does_not_come_up(name: str) -> None:
         for firmware in recipe.load(name).boot.firmware
     ],
 )
-def test_the_result_comes_up(converted: Callable[[str], Result], name: str, firmware: str) -> None:
+def test_the_result_comes_up(converted: Callable[..., Result], name: str, firmware: str) -> None:
     report = boot(converted(name).disks, firmware)
     assert problems(report, image(name).recipe) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "start"),
+    [shape("debian-12-bios", "gpt", b"EFI PART"), shape("debian-13-gpt", "mbr", bytes(8))],
+)
+def test_the_result_comes_up_with_another_partition_table(
+    converted: Callable[..., Result], name: str, table: str, start: bytes
+) -> None:
+    result = converted(name, "--partition-table", table)
+    with result.disks[0].open("rb") as disk:
+        assert disk.read(520)[512:] == start
+    assert problems(boot(result.disks, "bios"), image(name).recipe) == []
 
 
 @pytest.mark.parametrize(
     "name", [shape(name) for name in recipe.names() if len(recipe.load(name).disks) > 1]
 )
 def test_the_result_finds_its_disks_in_another_order(
-    converted: Callable[[str], Result], name: str
+    converted: Callable[..., Result], name: str
 ) -> None:
     guest = image(name).recipe
     report = boot(converted(name).disks, guest.boot.firmware[0], "--reversed")
@@ -142,7 +159,7 @@ def test_the_result_finds_its_disks_in_another_order(
 
 
 @pytest.mark.parametrize("name", [shape(name) for name in recipe.names()])
-def test_another_reader_sees_the_same(converted: Callable[[str], Result], name: str) -> None:
+def test_another_reader_sees_the_same(converted: Callable[..., Result], name: str) -> None:
     result = converted(name)
     seen, told = second_reader.read(result.disks), result.guest
     assert (seen.family, seen.name, seen.hostname) == (
