@@ -61,7 +61,7 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
     @cache
     def convert(name: str, *options: str) -> Result:
         output = directory / "".join((name, *options))
-        arguments = ("-o", output, "--name", "guest", *options)
+        arguments: tuple[str | Path, ...] = ("-o", output, "--name", "guest", *options)
         converter("convert", *image(name).disks, *arguments).good()
         manifest = json.loads((output / "guest.manifest.json").read_text("utf-8"))
         return Result(tuple(output / disk["path"] for disk in manifest["disks"]), manifest["guest"])
