@@ -17,7 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from converter import process
+from converter import cache, process
 from converter.errors import ConversionError, UsageError
 
 log = logging.getLogger(__name__)
@@ -81,12 +81,12 @@ def choose() -> Accelerator:
     lack = _lack(kernel)
     if kernel is None or lack:
         return Accelerator(Kind.TCG, lack)
-    cache, boot = _cache(), _boot_id()
-    found = _remembered(cache, boot)
+    kept, boot = _kept(), _boot_id()
+    found = _remembered(kept, boot)
     if found is None:
         found = _try(kernel)
         log.debug("accelerator: %s (%s)", found.kind, found.reason)
-        _remember(cache, boot, found)
+        _remember(kept, boot, found)
     return found
 
 
@@ -106,15 +106,10 @@ def _lack(kernel: Path | None) -> str:
     return ""
 
 
-def _cache() -> Path | None:
+def _kept() -> Path | None:
     """Give where the answer is kept, None for a user without a home."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    try:
-        # A relative one is to be ignored (XDG Base Directory Specification).
-        directory = Path(base) if Path(base).is_absolute() else Path.home() / ".cache"
-    except RuntimeError:
-        return None
-    return directory / "converter" / "accelerator"
+    directory = cache.directory()
+    return None if directory is None else directory / "accelerator"
 
 
 def _boot_id() -> str:
@@ -125,11 +120,11 @@ def _boot_id() -> str:
         return ""
 
 
-def _remembered(cache: Path | None, boot: str) -> Accelerator | None:
-    if cache is None or not boot:
+def _remembered(kept: Path | None, boot: str) -> Accelerator | None:
+    if kept is None or not boot:
         return None
     try:
-        known, kind, reason = _read_own(cache).split("\n", 2)
+        known, kind, reason = _read_own(kept).split("\n", 2)
         return Accelerator(Kind(kind), reason) if known == boot else None
     except (OSError, ValueError):
         return None
@@ -145,20 +140,20 @@ def _read_own(path: Path) -> str:
         return file.read(_LONGEST).decode()
 
 
-def _remember(cache: Path | None, boot: str, found: Accelerator) -> None:
+def _remember(kept: Path | None, boot: str, found: Accelerator) -> None:
     """Keep the answer; a cache that cannot be written only costs the next run a trial."""
-    if cache is None or not boot:
+    if kept is None or not boot:
         return
-    staged = cache.with_name(f"{cache.name}.{os.getpid()}")
+    staged = kept.with_name(f"{kept.name}.{os.getpid()}")
     try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
+        kept.parent.mkdir(parents=True, exist_ok=True)
         try:
             staged.write_text(f"{boot}\n{found.kind.value}\n{found.reason}", encoding="utf-8")
-            staged.replace(cache)
+            staged.replace(kept)
         finally:
             staged.unlink(missing_ok=True)
     except OSError as error:
-        log.debug("%s: %s", cache, error)
+        log.debug("%s: %s", kept, error)
 
 
 def _try(kernel: Path) -> Accelerator:

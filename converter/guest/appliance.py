@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import guestfs
 
 from converter.errors import GuestError, HostError
+from converter.guest import fixed_appliance
 from converter.guest.blockdevices import ApplianceDevices, translated
 from converter.guest.interrupt import interruptible, kill_children
 from converter.guest.protocol import TEXT_LIMIT, Code
@@ -79,6 +80,9 @@ class Appliance(ApplianceDevices):
             handle.set_verbose(1)
             handle.set_trace(1)
         handle.set_tmpdir(str(self._directory))
+        fixed = fixed_appliance.prepare(handle.get_path())
+        if fixed is not None:
+            handle.set_path(str(fixed))
         for disk in disks:
             handle.add_drive_opts(str(disk), format="qcow2", readonly=0, cachemode="unsafe")
         # By default QEMU stops the machine when the overlay's disk is full, and waits for room.
