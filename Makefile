@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit clean
+.PHONY: help setup demo test thorough check unit clean
 
 # Two workers and many runs of the command share what was compiled once.
 unexport PYTHONDONTWRITEBYTECODE
@@ -16,6 +16,7 @@ WORKERS := 2
 help:
 	@echo 'make demo   build a real guest, convert it, boot the result, show the report'
 	@echo 'make test   all checks and tests'
+	@echo 'make thorough  boots of more guests than `make test` has time for'
 	@echo 'make check  linters and types'
 	@echo 'make unit   unit tests only'
 	@echo 'make setup  only what the others need'
@@ -42,6 +43,9 @@ unit: setup
 
 test: check unit
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup tests/guests tests/appliance tests/boot
+
+thorough: setup
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m thorough tests/boot
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis out build *.egg-info

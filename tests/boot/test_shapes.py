@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.boot
 
+# Whose parts are in others as well: for `make thorough`.
+_SPARED = frozenset({"debian-11-lvm", "debian-12-uefi-xfs", "debian-13-uefi-btrfs"})
 # A guest that does not find its root says so within this time, in seconds.
 _NEVER = 200
 _DISK = re.compile(r"/dev/sd([a-z])(\d+)")
@@ -34,7 +36,10 @@ _DISK = re.compile(r"/dev/sd([a-z])(\d+)")
 
 def shape(name: str, *arguments: Any) -> Any:
     """Let all tests of one guest share what it was converted to."""
-    return pytest.param(name, *arguments, marks=pytest.mark.xdist_group(f"shape-{name}"))
+    marks = [pytest.mark.xdist_group(f"shape-{name}")]
+    if name in _SPARED:
+        marks.append(pytest.mark.thorough)
+    return pytest.param(name, *arguments, marks=marks)
 
 
 def boot(disks: tuple[Path, ...], firmware: str, *options: str, timeout: int = 300) -> Any:
@@ -134,6 +139,7 @@ def test_the_result_comes_up(converted: Callable[..., Result], name: str, firmwa
     assert problems(report, image(name).recipe) == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "table", "start"),
     [shape("debian-12-bios", "gpt", b"EFI PART"), shape("debian-13-gpt", "mbr", bytes(8))],
