@@ -57,6 +57,8 @@ while [ "$waited" -lt 30 ] && [ -z "$(ip -o addr show scope global)" ]; do
     sleep 1
     waited=$((waited + 1))
 done
+# What is mounted when it is used is used now.
+findmnt --fstab -rno TARGET | while read -r place; do timeout 20 ls "$place" > /dev/null; done
 echo "$state" | say state
 findmnt -rno SOURCE,FSTYPE / | say root
 findmnt -rno TARGET,SOURCE,FSTYPE --real | say mount
