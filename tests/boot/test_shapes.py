@@ -42,7 +42,7 @@ def shape(name: str, *arguments: Any) -> Any:
     return pytest.param(name, *arguments, marks=marks)
 
 
-def boot(disks: tuple[Path, ...], firmware: str, *options: str, timeout: int = 300) -> Any:
+def boot(disks: tuple[Path, ...], firmware: str, *options: str, timeout: int = 600) -> Any:
     """Boot raw images from NVMe; the report is given whether they come up or not."""
     arguments = ("--firmware", firmware, "--timeout", str(timeout), *options, "--json")
     done = converter("boot", *disks, *arguments)
