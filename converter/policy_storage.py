@@ -95,9 +95,8 @@ def needed_disks(facts: Facts, device: str) -> frozenset[str]:
         names = (disk.device for disk in facts.disks)
         return frozenset(name for name in names if re.fullmatch(rf"{name}p?\d*", device))
     parts = [needed_disks(facts, member) for member in members]
-    if any(array.device == device and array.level == "raid1" for array in facts.arrays):
-        parts.sort(key=lambda disks: disks != {facts.disks[0].device})
-        parts = parts[:1]
+    if parts and any(a.device == device and a.level == "raid1" for a in facts.arrays):
+        return min(parts, key=lambda disks: disks != {facts.disks[0].device})
     return frozenset().union(*parts)
 
 

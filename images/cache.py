@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import converter.cache
 from images import recipe
 
 if TYPE_CHECKING:
@@ -46,8 +46,10 @@ class BuiltImage:
 
 def root() -> Path:
     """Give the directory of the cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "converter" / "images"
+    base = converter.cache.directory()
+    if base is None:
+        raise RuntimeError("built images need a place: set XDG_CACHE_HOME or HOME")
+    return base / "images"
 
 
 def image(name: str) -> BuiltImage:

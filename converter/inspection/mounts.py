@@ -108,10 +108,9 @@ def _failed(what: str, why: str) -> GuestRefusedError:
 
 def _named(guest: ReadableGuest, storage: Storage, root: Root, table: fstab.Fstab) -> Storage:
     """Give the storage with the names of disks and arrays that the guest's files explain."""
-    known = {
+    known = _renamed(guest, storage, table) | {
         entry.spec: root.filesystem.device for entry in table.entries if not _depth(entry.path)
     }
-    known = {**_renamed(guest, storage, table), **known}
     configurations = (paths.text(guest, path) for path in MDADM_CONFIGS)
     text = next((text for text in configurations if text), "")
     return storage.naming([*_uses(guest, table)], known).naming_arrays(text)

@@ -29,32 +29,28 @@ def run(context: Context) -> None:
         for path in paths.glob(context.guest, f"{directory}/*.mount"):
             _edit(context, path)
         for path in paths.glob(context.guest, f"{directory}/*.swap"):
-            _tell(context, path, _device(context, path, "Swap"), "make it a line of /etc/fstab")
+            text = paths.text(context.guest, path) or ""
+            _tell(context, path, _device(text, "Swap"), "make it a line of /etc/fstab")
 
 
-def _device(context: Context, path: str, section: str) -> str:
-    return ini.parse(paths.text(context.guest, path) or "").get(section, "What")
+def _device(text: str, section: str) -> str:
+    return ini.parse(text).get(section, "What")
 
 
 def _edit(context: Context, path: str) -> None:
     text = paths.text(context.guest, path) or ""
-    device = ini.parse(text).get("Mount", "What")
-    if not is_unstable(device):
-        return
-    name = stable_name(context.storage, device)
-    new = text if name is None else ini.with_value(text, "Mount", "What", _link(name))
-    context.guest.write(
-        path,
-        paths.encode(new),
-        code="mount-unit-device-name",
-        reason="disks have other names on EC2: links by UUID hold",
-    )
-    _tell(
-        context,
-        path,
-        ini.parse(new).get("Mount", "What"),
-        "give all disks of the machine, or disable the unit",
-    )
+    device = _device(text, "Mount")
+    name = stable_name(context.storage, device) if is_unstable(device) else None
+    if name is not None:
+        text = ini.with_value(text, "Mount", "What", _link(name))
+        context.guest.write(
+            path,
+            paths.encode(text),
+            code="mount-unit-device-name",
+            reason="disks have other names on EC2: links by UUID hold",
+        )
+    hint = "give all disks of the machine, or disable the unit"
+    _tell(context, path, _device(text, "Mount"), hint)
 
 
 def _link(name: str) -> str:

@@ -173,8 +173,9 @@ def _unexplained(done: Conversion) -> list[str]:
         backup = getattr(change, "backup", None)
         if backup is not None:
             kept[change.path] = done.machine.read(backup, limit=1 << 20)
-    lost = sorted(path for path, data in done.originals.items() if kept.get(path) != data)
-    return [*problems, *(f"{path} is not kept as it was" for path in lost)]
+    paths_ = kept.keys() | done.originals.keys()
+    wrong = sorted(path for path in paths_ if kept.get(path) != done.originals.get(path))
+    return [*problems, *(f"{path} is not kept as it was" for path in wrong)]
 
 
 def _unlabelled(done: Conversion) -> list[str]:
