@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 _SCRIPT_PATH: Final = "/converter-probe"
 _UNIT: Final = "converter-probe.service"
 _UNITS: Final = "/etc/systemd/system"
-_PATIENCE: Final = ("no_timer_check",)
+# What a slow machine needs (kernel-parameters): Linux takes a timer that does not tick in the
+# moment in which it looks, on a busy host that emulates, for a broken one, and panics; and going
+# round faults in its processor, which an emulated one does not have, costs a fifth of the boot.
+_PATIENCE: Final = ("no_timer_check", "mitigations=off")
 # Where boot entries stand, and what puts arguments into them.
 _CONFIGS: Final[tuple[tuple[str, _Writer], ...]] = (
     ("/boot/grub*/grub.cfg", grub2.with_consoles),
@@ -46,20 +49,21 @@ exec 2> /dev/null
 say() {{ while read -r line; do printf '\\n%s\\n' "{token} $1 $line" > /dev/ttyS0; done; }}
 waited=0
 while [ "$waited" -lt 120 ]; do
-    state=$(systemctl is-system-running)
-    case "$state" in initializing | starting) ;; *) break ;; esac
+    case "$(systemctl is-system-running)" in initializing | starting) ;; *) break ;; esac
     sleep 1
     waited=$((waited + 1))
 done
-# An address may come later than "running": ifupdown's hotplug units count as started at once.
+# An address may come later than "running": the driver of the card may still be loading, and
+# ifupdown's hotplug units count as started at once.
+udevadm settle --timeout=60
 waited=0
-while [ "$waited" -lt 30 ] && [ -z "$(ip -o addr show scope global)" ]; do
+while [ "$waited" -lt 60 ] && [ -z "$(ip -o addr show scope global)" ]; do
     sleep 1
     waited=$((waited + 1))
 done
 # What is mounted when it is used is used now.
 findmnt --fstab -rno TARGET | while read -r place; do timeout 20 ls "$place" > /dev/null; done
-echo "$state" | say state
+systemctl is-system-running | say state
 findmnt -rno SOURCE,FSTYPE / | say root
 findmnt -rno TARGET,SOURCE,FSTYPE --real | say mount
 ip -o addr show scope global | while read -r _ _ _ address _; do
@@ -108,11 +112,7 @@ def install(guest: Guest, token: str) -> None:
 
 
 def _arguments(words: Sequence[str], _has_initramfs: bool = True) -> Edit:  # noqa: FBT001, FBT002 - as editors of entries are called
-    """Add the consoles, and what keeps Linux from taking a slow machine for a broken one.
-
-    Where QEMU emulates, on a host that is busy, the timer may not tick in the moment in which
-    Linux looks at it, and it panics (kernel-parameters: no_timer_check).
-    """
+    """Add the consoles, and what a slow machine needs."""
     edit = consoles(words)
     missing = [word for word in _PATIENCE if word not in words]
     return Edit(edit.changed, (*edit.added, *missing))

@@ -179,4 +179,6 @@ def test_what_is_told_to_others() -> None:
     assert tcg.libguestfs_settings == {
         "LIBGUESTFS_BACKEND": "direct",
         "LIBGUESTFS_BACKEND_SETTINGS": "force_tcg",
+        "LIBGUESTFS_APPEND": "mitigations=off clearcpuid=297",
     }
+    assert "LIBGUESTFS_APPEND" not in kvm.libguestfs_settings

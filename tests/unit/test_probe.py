@@ -40,4 +40,6 @@ def test_the_guest_is_seen_and_not_taken_for_broken() -> None:
     install(guest, TOKEN)
     line = guest.read("/boot/grub/grub.cfg").decode().splitlines()[1].split()
     assert line[:5] == ["linux", "/vmlinuz", "root=/dev/sda1", "ro", "quiet"]
-    assert sorted(line[5:]) == ["console=tty0", "console=ttyS0,115200n8", "no_timer_check"]
+    assert sorted(line[5:]) == [
+        "console=tty0", "console=ttyS0,115200n8", "mitigations=off", "no_timer_check",
+    ]  # fmt: skip
