@@ -65,6 +65,7 @@ class BootReport:
     root: dict[str, str]
     addresses: tuple[str, ...]
     failed_units: tuple[str, ...]
+    running_units: tuple[str, ...]
     mounts: tuple[str, ...]
     state: str
     console_tail: str
@@ -214,6 +215,7 @@ def _report(console: Console, seconds: float) -> BootReport:
         root={"source": source, "fstype": fstype},
         addresses=tuple(answers.get("address", [])),
         failed_units=tuple(answers.get("failed", [])),
+        running_units=tuple(answers.get("running", [])),
         mounts=tuple(answers.get("mount", [])),
         state=answers.get("state", [""])[0],
         console_tail=console.tail,

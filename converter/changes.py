@@ -8,6 +8,7 @@ from converter.model import (
     AppendFile,
     ConvertTable,
     CopyFile,
+    InstallPackage,
     MakeDirectory,
     MakeLink,
     RemoveFile,
@@ -27,6 +28,7 @@ _KINDS: Final = {
     MakeDirectory: "make-directory",
     CopyFile: "copy-file",
     ConvertTable: "convert-table",
+    InstallPackage: "install-package",
 }
 
 
@@ -41,9 +43,10 @@ def as_json(change: Change) -> dict[str, str | None]:
     """Give a change as the manifest lists it, with what it takes to undo it.
 
     `backup` is null where no original is kept by it. For a link that is replaced or removed,
-    `link_before` says where it led.
+    `link_before` says where it led; a package has its `version` and its file's `sha256`.
     """
-    backup = None if isinstance(change, MakeLink | MakeDirectory | ConvertTable) else change.backup
+    keeps_none = MakeLink | MakeDirectory | ConvertTable | InstallPackage
+    backup = None if isinstance(change, keeps_none) else change.backup
     before = _link_before(change)
     return {
         "code": change.code,
@@ -52,7 +55,14 @@ def as_json(change: Change) -> dict[str, str | None]:
         "reason": change.reason,
         "backup": backup,
         **({} if before is None else {"link_before": before}),
+        **_package(change),
     }
+
+
+def _package(change: Change) -> dict[str, str | None]:
+    if not isinstance(change, InstallPackage):
+        return {}
+    return {"version": change.version, "sha256": change.digest}
 
 
 def _link_before(change: Change) -> str | None:

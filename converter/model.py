@@ -86,7 +86,8 @@ class Finding:
 class Wanted:
     """What is wanted of a guest, whatever it is read from and whether it is written or not.
 
-    `as_is`: it is read and handed off, and nothing in it is changed (OUT-4).
+    `as_is`: it is read and handed off, and nothing in it is changed (OUT-4). `agent`: it gets the
+    Systems Manager agent. `drivers` is the driver store, None for the user's own.
     """
 
     policy: Policy = Policy.OPEN
@@ -94,6 +95,8 @@ class Wanted:
     table: TableType | None = None
     generalize: bool = False
     as_is: bool = False
+    agent: bool = True
+    drivers: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -590,8 +593,29 @@ class ConvertTable:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class InstallPackage:
+    """Have the guest's own package manager install the package called `path`.
+
+    `payload` is the package's file on this host, and `digest` what it is; `size` is what the
+    package takes, `files` what it brings as far as is known. `services` (units with their suffix,
+    Upstart's jobs without) are to be started at boot.
+    """
+
+    code: str
+    reason: str
+    path: str
+    manager: str
+    version: str
+    payload: Path
+    digest: str
+    size: int
+    files: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+
+
 FileChange = WriteFile | AppendFile | RemoveFile | MakeLink | MakeDirectory | CopyFile
-Change = FileChange | ConvertTable
+Change = FileChange | ConvertTable | InstallPackage
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 import threading
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +22,7 @@ from converter.disk.apply import write_table
 from converter.disk.boot_code import GRUB2
 from converter.disk.conversion import prepare
 from converter.errors import ConversionError, DamagedInputError, GuestRefusedError, HostError
+from converter.guest import packages
 from converter.guest.appliance import Appliance
 from converter.guest.interrupt import kill_children
 from converter.guest.replay import replay
@@ -38,6 +39,7 @@ from converter.policy import (
     under,
 )
 from converter.policy_storage import judge_room
+from converter.provision import provide
 from converter.source import open_source
 from converter.source.copy import CopyJob, lay_over
 from converter.source.overlay import create_overlay
@@ -134,9 +136,11 @@ def _judge(
         conversion = _table_conversion(machine, facts, wanted)
     except GuestRefusedError as error:
         return Examination(source, Plan(()), (*findings, *error.findings), inspection)
-    options = Options(wanted.boot_mode, wanted.generalize, conversion)
+    provision = provide(facts.os, wanted)
+    options = Options(wanted.boot_mode, wanted.generalize, conversion, provision.payloads)
     plan = make_plan(machine, facts, inspection.storage, options)
-    found = (*findings, *under(wanted.policy, plan.findings), *judge_room(facts, plan))
+    judged_plan = (*under(wanted.policy, plan.findings), *judge_room(facts, plan))
+    found = (*findings, *provision.findings, *judged_plan)
     return Examination(source, plan, found, inspection)
 
 
@@ -243,6 +247,7 @@ class _Conversion:
                 return examination, before
             with self._phase("apply", f"making {len(examination.plan.changes)} changes"):
                 replay(examination.plan, machine, progress=self._applied)
+                installed = packages.install(examination.plan, machine)
                 machine.unmount()
             tables = [item for item in examination.plan.changes if isinstance(item, ConvertTable)]
             if tables:
@@ -254,7 +259,8 @@ class _Conversion:
                 after = inspect_machine(machine)
                 verify(machine, before, after, examination.plan)
                 machine.unmount()
-        return examination, after
+        findings = (*examination.findings, *installed)
+        return replace(examination, findings=findings), after
 
     @contextmanager
     def _copying(self, source: Source, images: Sequence[Path]) -> Iterator[list[CopyJob]]:

@@ -16,6 +16,7 @@ from converter.model import (
     ConvertTable,
     CopyFile,
     Finding,
+    InstallPackage,
     MakeDirectory,
     MakeLink,
     Policy,
@@ -105,9 +106,12 @@ def judge_room(facts: Facts, plan: Plan) -> tuple[Finding, ...]:
     mounts = list(dict.fromkeys([*facts.mounts, *facts.esps]))
     needs: dict[Mount, _Need] = {}
     for change in plan.changes:
-        if not isinstance(change, ConvertTable):
-            mount = _mount_of(mounts, change.path)
-            needs[mount] = needs.get(mount, _Need()) + _need_of(change)
+        if isinstance(change, ConvertTable):
+            continue
+        # Where a package's files go is not known exactly; most of them below /usr.
+        place = "/usr" if isinstance(change, InstallPackage) else change.path
+        mount = _mount_of(mounts, place)
+        needs[mount] = needs.get(mount, _Need()) + _need_of(change)
     found: list[Finding] = []
     for mount, need in needs.items():
         told = mount.path in _LEAST and any(_lack(mount, _Need(_LEAST[mount.path], _LEAST_INODES)))
@@ -140,7 +144,7 @@ def _mount_of(mounts: Iterable[Mount], path: str) -> Mount:
     return max(inside, key=lambda mount: len(mount.path))
 
 
-def _need_of(change: FileChange) -> _Need:
+def _need_of(change: FileChange | InstallPackage) -> _Need:
     """Give the room that `change` takes, at most."""
     match change:
         case WriteFile():
@@ -153,6 +157,9 @@ def _need_of(change: FileChange) -> _Need:
             return _files(_PROGRAM, _PROGRAM if change.backup else 0)
         case RemoveFile() | MakeLink() | MakeDirectory():
             return _Need(_BLOCK, 1)
+        case InstallPackage():
+            # Its file is in the guest, too, while it is installed.
+            return _files(change.size, change.payload.stat().st_size) + _Need(0, len(change.files))
 
 
 def _files(*sizes: int) -> _Need:

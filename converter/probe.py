@@ -72,6 +72,8 @@ done | say address
 systemctl list-units --state=failed --no-legend --plain | while read -r unit _; do
     echo "$unit"
 done | say failed
+systemctl list-units --type=service --state=running --no-legend --plain |
+    while read -r unit _; do echo "$unit"; done | say running
 uname -r | say kernel
 echo | say end
 """

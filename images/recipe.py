@@ -128,7 +128,8 @@ class Boot:
 class Recipe:
     """A guest. `controller` is the disk controller (ide, ahci) that it does boot from.
 
-    `packages` are those it has besides its suite's base; `private_files` only root may read.
+    `packages` are those it has besides its suite's base; `private_files` only root may read. With
+    "rpm" as its `package_manager` it knows nothing of dpkg, and has an empty rpm database.
     """
 
     suite: str
@@ -141,6 +142,7 @@ class Recipe:
     arrays: list[Array] = field(default_factory=list)
     groups: list[Group] = field(default_factory=list)
     enable: list[str] = field(default_factory=list)
+    package_manager: str = "dpkg"
     data_files: int = 0
     files: dict[str, str] = field(default_factory=dict)
     private_files: dict[str, str] = field(default_factory=dict)

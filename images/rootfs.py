@@ -78,6 +78,28 @@ rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /etc/resolv.conf
 : > /etc/machine-id
 """
 
+# Stands in for a guest of a distribution with rpm: Debian's rpm, with a database of its own, in
+# which one package has what all others need.
+_RPM: Final = """\
+cat > /tmp/base.spec <<END
+Name: base
+Version: 1
+Release: 1
+Summary: The whole of the guest
+License: none
+BuildArch: noarch
+Provides: /bin/sh
+%description
+What the guest has.
+%files
+END
+rpmbuild -bb --quiet --define '_topdir /tmp/rpm' /tmp/base.spec
+rpm --initdb
+rpm --install /tmp/rpm/RPMS/noarch/*.rpm
+rm -rf /tmp/rpm /tmp/base.spec
+rm -rf /var/lib/dpkg /usr/bin/dpkg /usr/bin/apt-get
+"""
+
 
 def make(recipe: Recipe, directory: Path) -> Path:
     """Make the tar of the guest's files in `directory`."""
@@ -118,6 +140,8 @@ def _script(recipe: Recipe) -> str:
     parts = [_SET_UP, _DATA.format(count=recipe.data_files)]
     parts += [f"systemctl enable {unit}\n" for unit in recipe.enable]
     parts += [_initramfs(recipe.initramfs), _CLEAN]
+    if recipe.package_manager == "rpm":
+        parts.append(_RPM)
     return "".join(parts)
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MARK = "CONVERTER_TEST_RUN"
+# Whoever runs the tests may have a driver store.
+_NO_STORE = {"CONVERTER_DRIVERS": "/nonexistent"}
 # Ctrl-C reaches the command, though who runs the tests may ignore it (a shell's `&`).
 _FROM_A_TERMINAL = ("env", "--default-signal=INT")
 
@@ -29,7 +31,7 @@ class Run:
         self._mark = uuid.uuid4().hex
         self.process = subprocess.Popen(
             [*_FROM_A_TERMINAL, sys.executable, "-m", "converter", *map(str, arguments)],
-            env={**os.environ, **environment, _MARK: self._mark},
+            env={**os.environ, **_NO_STORE, **environment, _MARK: self._mark},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -19,16 +19,20 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from converter.cli import commands
+    from converter.cli import commands, stores
 else:
 
     class _Late:
         """The engine, imported when it is used: without guestfs, `doctor` works nevertheless."""
 
-        def __getattr__(self, name: str) -> object:
-            return getattr(import_module("converter.cli.commands"), name)
+        def __init__(self, module: str) -> None:
+            self._module = module
 
-    commands = _Late()
+        def __getattr__(self, name: str) -> object:
+            return getattr(import_module(self._module), name)
+
+    commands = _Late("converter.cli.commands")
+    stores = _Late("converter.cli.stores")
 
 _LONGEST_BOOT: Final = 86400
 
@@ -87,17 +91,31 @@ _as_is = click.option(
 )
 
 
+_drivers = click.option(
+    "--drivers", type=_PATH, help="The driver store, instead of $CONVERTER_DRIVERS or your own."
+)
+_agent = click.option(
+    "--agent",
+    type=click.Choice(["ssm", "none"]),
+    default="ssm",
+    show_default=True,
+    help="The agent that is put in, if the driver store has it.",
+)
+
+
 def _wants(command: Callable[..., int]) -> Callable[..., int]:
     """Add the options that say what is wanted of a guest; the command gets them as `wanted`."""
 
     @wraps(command)
-    def with_wanted(
+    def with_wanted(  # noqa: PLR0913 - one parameter an option
         *,
         policy: str,
         boot_mode: str | None,
         table: str | None,
         generalize: bool,
         as_is: bool,
+        agent: str,
+        drivers: Path | None,
         **others: Any,  # noqa: ANN401 - whatever other options the command has
     ) -> int:
         wanted = Wanted(
@@ -106,12 +124,14 @@ def _wants(command: Callable[..., int]) -> Callable[..., int]:
             TableType(table) if table else None,
             generalize,
             as_is,
+            agent != "none",
+            drivers,
         )
         if as_is and (generalize or table):
             raise click.UsageError("--no-changes leaves no room for other changes")
         return command(wanted=wanted, **others)
 
-    return _policy(_boot_mode(_table(_generalize(_as_is(with_wanted)))))
+    return _policy(_boot_mode(_table(_generalize(_as_is(_drivers(_agent(with_wanted)))))))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
@@ -236,6 +256,86 @@ def verify(*, manifest: Path, as_json: bool, log: Path | None) -> int:
     """Check that the disks of MANIFEST are there and are what it says."""
     with keeping_log(log, inputs=[manifest]):
         return commands.verify(manifest, as_json=as_json)
+
+
+@cli.group()
+def drivers() -> None:
+    """See and fill the driver store: what guests are given that does not come from them."""
+
+
+_store = click.option(
+    "--drivers",
+    "directory",
+    type=_PATH,
+    help="The driver store, instead of $CONVERTER_DRIVERS or your own.",
+)
+_key = click.option(
+    "--key", type=_PATH, help="The vendor's OpenPGP public key; it is kept in the store."
+)
+
+
+@drivers.command("list")
+@_store
+@click.option("--for", "disks", multiple=True, type=_PATH, help="What the guest on it would get.")
+@_json
+@_log
+def drivers_list(
+    *, directory: Path | None, disks: tuple[Path, ...], as_json: bool, log: Path | None
+) -> int:
+    """Tell every payload there is and whether the store has it, or what a guest would get."""
+    with keeping_log(log, inputs=disks):
+        if disks:
+            wanted = Wanted(drivers=directory)
+            return stores.list_for(disks, wanted, as_json=as_json)
+        return stores.list_all(directory, as_json=as_json)
+
+
+@drivers.command("fetch")
+@click.argument("names", nargs=-1, metavar="[NAME…]")
+@_store
+@_key
+@_json
+@_log
+def drivers_fetch(
+    *,
+    names: tuple[str, ...],
+    directory: Path | None,
+    key: Path | None,
+    as_json: bool,
+    log: Path | None,
+) -> int:
+    """Fetch bundles (NAME or NAME/PAYLOAD; all without any) from their vendors."""
+    with keeping_log(log, inputs=[]):
+        return stores.fetch(names, directory, key=key, as_json=as_json)
+
+
+@drivers.command("import")
+@click.argument("sources", nargs=-1, required=True, type=_PATH, metavar="SOURCE…")
+@_store
+@_key
+@_json
+@_log
+def drivers_import(
+    *,
+    sources: tuple[Path, ...],
+    directory: Path | None,
+    key: Path | None,
+    as_json: bool,
+    log: Path | None,
+) -> int:
+    """Import payloads from files, directories, zip and tar archives, and ISO images."""
+    with keeping_log(log, inputs=sources):
+        return stores.import_(sources, directory, key=key, as_json=as_json)
+
+
+@drivers.command("verify")
+@_store
+@_json
+@_log
+def drivers_verify(*, directory: Path | None, as_json: bool, log: Path | None) -> int:
+    """Read every payload of the store, and check that it is what the lock says."""
+    with keeping_log(log, inputs=[]):
+        return stores.verify(directory, as_json=as_json)
 
 
 @cli.command()

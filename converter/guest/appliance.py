@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
+import shlex
 import stat
 import tempfile
 import threading
@@ -20,11 +22,11 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import guestfs
 
-from converter.errors import GuestError, HostError
+from converter.errors import ConversionError, GuestError, HostError
 from converter.guest import fixed_appliance
 from converter.guest.blockdevices import ApplianceDevices, translated
 from converter.guest.interrupt import interruptible, kill_children
-from converter.guest.protocol import TEXT_LIMIT, Code
+from converter.guest.protocol import TEXT_LIMIT, Code, Ran
 from converter.model import FileKind, Stat
 
 if TYPE_CHECKING:
@@ -36,6 +38,17 @@ transcript = logging.getLogger("converter.appliance")
 
 # One protocol message holds less than 4 MiB (guestfs(3), GUESTFS_MESSAGE_MAX), headers included.
 _CHUNK: Final = 2 << 20
+# What a program of the guest knows of where it runs (environ(7)).
+_CLEAN: Final = (
+    "env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
+    "LC_ALL=C", "TERM=dumb", "DEBIAN_FRONTEND=noninteractive", "SYSTEMD_OFFLINE=1",
+)  # fmt: skip
+# Run by the appliance's own shell: what is rooted in the guest's tree is the guest's.
+_KILL_GUESTS: Final = (
+    'for p in /proc/[0-9]*; do [ "$(readlink "$p/root")" = /sysroot ]'
+    ' && kill -9 "${p##*/}"; done; true'
+)
+_OUTPUT_LIMIT: Final = 256 << 10
 _KINDS: Final = {
     stat.S_IFREG: FileKind.FILE,
     stat.S_IFDIR: FileKind.DIRECTORY,
@@ -282,6 +295,50 @@ class Appliance(ApplianceDevices):
             if there is not None:
                 self._handle.rm(path)
             self._handle.ln_s(target, path)
+
+    def upload(self, source: Path, path: str) -> None:
+        """See `Machine`."""
+        with self._changing(path):
+            self._handle.upload(str(source), path)
+            self._handle.chmod(0o600, path)
+
+    def run(self, argv: Sequence[str], *, seconds: float) -> Ran:
+        """See `Machine`."""
+        output = f"/.converter-{secrets.token_hex(8)}"
+        # To a file: what stays behind holds it open, and is not waited for.
+        line = f"{shlex.join([*_CLEAN, *argv])} > {output} 2>&1 < /dev/null; echo $?"
+        log.debug("guest: %s", shlex.join(argv))
+        with self._changing(argv[0]), self._limited(argv[0], seconds):
+            status = self._handle.sh(line)
+            self._handle.debug("sh", [_KILL_GUESTS])
+        said = self.head(output, length=_OUTPUT_LIMIT).decode("utf-8", "replace")
+        self.remove(output)
+        if not status.strip().isdigit():
+            raise GuestError(Code.FAILED, f"{argv[0]}: the guest's shell gave no exit status")
+        log.debug("guest: exit %s: %s", status.strip(), said)
+        return Ran(int(status), said)
+
+    @contextmanager
+    def _limited(self, name: str, seconds: float) -> Iterator[None]:
+        """End the machine when the block takes longer."""
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            self.abort()
+
+        timer = threading.Timer(seconds, end)
+        timer.start()
+        try:
+            yield
+        except RuntimeError as error:
+            if not late.is_set():
+                raise
+            raise ConversionError(
+                "guest-program-endless", f"{name} of the guest did not end within {seconds:g} s"
+            ) from error
+        finally:
+            timer.cancel()
 
     def set_attributes(self, path: str, attributes: Iterable[tuple[str, bytes]]) -> None:
         """See `Guest`."""

@@ -10,10 +10,12 @@ Reads follow symlinks; `lstat`, `readlink`, `remove` do not follow the last comp
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from converter.model import (
         Array,
@@ -104,6 +106,28 @@ class Guest(ReadableGuest, Protocol):
 
     def copy(self, source: str, target: str) -> None:
         """Copy the regular file `source` to the new name `target` with all its metadata."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a program of the guest left: its exit status and all that it said."""
+
+    status: int
+    output: str
+
+
+class Machine(Guest, Protocol):
+    """A guest whose own programs can be run. All methods raise `GuestError`."""
+
+    def upload(self, source: Path, path: str) -> None:
+        """Make `path`, which is not there, the same as a file of this host; only root reads it."""
+
+    def run(self, argv: Sequence[str], *, seconds: float) -> Ran:
+        """Run a program in the guest's tree, without network, input or the guest's services.
+
+        Nothing that it started goes on. Raises `ConversionError` ``guest-program-endless`` when it
+        takes longer than `seconds`; the machine is gone then.
+        """
 
 
 class BlockDevices(Protocol):

@@ -33,7 +33,7 @@ from converter.model import (
 )
 
 if TYPE_CHECKING:
-    from converter.model import Change, ConvertTable, Finding
+    from converter.model import Change, ConvertTable, Finding, InstallPackage
 
 BACKUP_SUFFIX: Final = ".converter-orig"
 # Boot loaders are copied, which have a few MiB.
@@ -214,6 +214,10 @@ class RecordingGuest:
         data = self._below.read(origin, limit=COPY_LIMIT)
         self._record(change, f"{place}: copied from {origin} ({len(data)} bytes)\n")
         self._written[place] = _Written(Stat(FileKind.FILE, 0o644, 0, 0, len(data)), data)
+
+    def install(self, change: InstallPackage) -> None:
+        """Plan a package; what it brings is not readable here."""
+        self._record(change, f"{change.path} {change.version}, by {change.manager}\n")
 
     def remove(self, path: str, *, code: str, reason: str) -> None:
         """Plan that the file or symlink `path` itself is gone; its content is kept."""

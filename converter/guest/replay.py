@@ -15,6 +15,7 @@ from converter.model import (
     ConvertTable,
     CopyFile,
     FileKind,
+    InstallPackage,
     MakeDirectory,
     MakeLink,
     RemoveFile,
@@ -39,8 +40,9 @@ def replay(plan: Plan, guest: Guest, *, progress: Callable[[float], None]) -> No
 
 
 def _apply(change: Change, guest: Guest) -> None:
-    if isinstance(change, ConvertTable):
-        return  # done by `disk.apply`, when no appliance holds the disk
+    if isinstance(change, ConvertTable | InstallPackage):
+        # `disk.apply`, when no appliance holds the disk; `guest.packages`, when all files are in.
+        return
     _check(change, guest)
     match change:
         case WriteFile():

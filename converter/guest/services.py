@@ -38,9 +38,15 @@ _START_LEVELS: Final = re.compile(r".*/(?:rc[2-5S]|boot)\.d/[^/]*")
 _MANUAL: Final = re.compile(r"^\s*manual\b", re.MULTILINE)
 
 
+def unit_file(guest: ReadableGuest, unit: str) -> str | None:
+    """Give where systemd has `unit` from."""
+    candidates = (f"{directory}/{unit}" for directory in UNIT_DIRECTORIES)
+    return next((path for path in candidates if guest.lstat(path) is not None), None)
+
+
 def has_unit(guest: ReadableGuest, unit: str) -> bool:
     """Tell whether systemd has `unit`, or would make it from a System V script."""
-    if any(guest.lstat(f"{directory}/{unit}") is not None for directory in UNIT_DIRECTORIES):
+    if unit_file(guest, unit) is not None:
         return True
     return unit.endswith(".service") and has_script(guest, unit.removesuffix(".service"))
 

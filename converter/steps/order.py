@@ -10,6 +10,7 @@ from converter.guest.recording import RecordingGuest
 from converter.model import Finding, Severity
 from converter.steps import (
     access,
+    agents,
     boot_entries,
     boot_root,
     cloud_init,
@@ -64,6 +65,8 @@ ORDER: Final = (
     # Rewrites names of partitions, those that the steps before gave too.
     partition_table.STEP,
     generalize.STEP,
+    # Its package is installed when all files are written.
+    agents.STEP,
     # Asks which of the new paths of all others have no label.
     selinux.STEP,
 )

@@ -12,15 +12,20 @@ if TYPE_CHECKING:
     from converter.guest.recording import RecordingGuest
     from converter.inspection.storage import Storage
     from converter.model import BootMode, Facts
+    from converter.provision import Provided
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is asked for (`Request`); `conversion` is what the table that was asked for means."""
+    """What is asked for (`Request`); `conversion` is what the table that was asked for means.
+
+    `payloads` are those of the driver store that the guest is to get.
+    """
 
     boot_mode: BootMode | None = None
     generalize: bool = False
     conversion: Conversion | None = None
+    payloads: tuple[Provided, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import pytest
 
 from images import recipe
 from images.cache import image
+from tests import standins
 from tests.boot import second_reader
 from tests.command import converter
 
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.boot
 
 # Whose parts are in others as well: for `make thorough`.
-_SPARED = frozenset({"debian-11-lvm", "debian-12-uefi-xfs", "debian-13-uefi-btrfs"})
+_SPARED = frozenset(
+    {"debian-11-lvm", "debian-12-rpm", "debian-12-uefi-xfs", "debian-13-uefi-btrfs"}
+)
+# Has the stand-in for the agent put in.
+_WITH_AGENT = "debian-12-bios"
 # Fails now and then in a Debian 13 with LVM, on the source's own controller as well.
 _GUESTS_OWN = frozenset({"lvm2-monitor.service"})
 # A guest that does not find its root says so within this time, in seconds.
@@ -69,6 +74,10 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
     def convert(name: str, *options: str) -> Result:
         output = directory / "".join((name, *options))
         arguments: tuple[str | Path, ...] = ("-o", output, "--name", "guest", *options)
+        if name == _WITH_AGENT:
+            package = standins.deb(directory)
+            converter("drivers", "import", package, "--drivers", directory / "store").good()
+            arguments = (*arguments, "--drivers", directory / "store")
         converter("convert", *image(name).disks, *arguments).good()
         manifest = json.loads((output / "guest.manifest.json").read_text("utf-8"))
         return Result(tuple(output / disk["path"] for disk in manifest["disks"]), manifest["guest"])
@@ -140,6 +149,8 @@ def test_the_source_does_not_come_up(name: str) -> None:
 def test_the_result_comes_up(converted: Callable[..., Result], name: str, firmware: str) -> None:
     report = boot(converted(name).disks, firmware)
     assert problems(report, image(name).recipe) == []
+    if name == _WITH_AGENT:
+        assert f"{standins.AGENT}.service" in report["running_units"]
 
 
 @pytest.mark.thorough

@@ -1,0 +1,104 @@
+"""Archives as vendors ship them, read as if everybody who makes one were an enemy.
+
+A zip or tar is looked through once, to its end: every name must stay below where it would be
+unpacked, and what it holds must have bounds. Nothing is unpacked by this.
+"""
+
+from __future__ import annotations
+
+import tarfile
+import zipfile
+import zlib
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from converter.bundles import Format
+from converter.formats import FormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+# Vendors' archives have some hundreds of files, and 250 MB.
+MEMBER_LIMIT: Final = 20_000
+CONTENT_LIMIT: Final = 1 << 30
+_PIECE: Final = 1 << 20
+_DAMAGE: Final = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError,
+    ValueError, OverflowError, UnicodeError,
+)  # fmt: skip
+
+
+def check_archive(file: BinaryIO, kind: Format) -> None:
+    """Raise `FormatError` unless `file` is a whole archive that could be unpacked safely."""
+    try:
+        for pieces in _zip(file) if kind is Format.ZIP else _tar(file):
+            for _piece in pieces:
+                pass
+    except _DAMAGE as error:
+        raise FormatError(f"is damaged: {error}") from error
+
+
+def safe_name(name: str) -> str:
+    """Give `name` as a relative path. Raises `FormatError` for one that would lead elsewhere."""
+    plain = name.replace("\\", "/")
+    parts = PurePosixPath(plain).parts
+    if not parts or plain.startswith("/") or ".." in parts or "\0" in name or ":" in parts[0]:
+        raise FormatError(f"{name[:200]!r} leads out of the archive")
+    return "/".join(parts)
+
+
+class _Bounds:
+    """How much an archive may still hold."""
+
+    def __init__(self) -> None:
+        self._members = 0
+        self._size = 0
+
+    def member(self, name: str, size: int) -> None:
+        """Count a member by what its header says."""
+        self._members += 1
+        if self._members > MEMBER_LIMIT:
+            raise FormatError(f"has more than {MEMBER_LIMIT} members")
+        if self._size + size > CONTENT_LIMIT:
+            raise FormatError(
+                f"{name[:200]!r}: with it, the archive holds {self._size + size} bytes"
+            )
+
+    def content(self, piece: bytes) -> bytes:
+        """Count what really came out of a member."""
+        self._size += len(piece)
+        if self._size > CONTENT_LIMIT:
+            raise FormatError(f"holds more than {CONTENT_LIMIT} bytes")
+        return piece
+
+
+def _zip(file: BinaryIO) -> Iterator[Iterator[bytes]]:
+    bounds = _Bounds()
+    with zipfile.ZipFile(file) as archive:
+        for member in archive.infolist():
+            safe_name(member.filename)
+            bounds.member(member.filename, member.file_size)
+            if not member.is_dir():
+                with archive.open(member) as content:
+                    yield _pieces(content, bounds)  # type: ignore[arg-type]
+
+
+def _tar(file: BinaryIO) -> Iterator[Iterator[bytes]]:
+    bounds = _Bounds()
+    with tarfile.open(fileobj=file, mode="r:*") as archive:
+        for member in archive:
+            safe_name(member.name)
+            if member.issym() or member.islnk():
+                safe_name(str(PurePosixPath(member.name).parent / member.linkname))
+            elif not (member.isreg() or member.isdir()):
+                raise FormatError(f"{member.name[:200]!r} is neither a file nor a directory")
+            bounds.member(member.name, member.size)
+            content = archive.extractfile(member) if member.isreg() else None
+            if content is not None:
+                yield _pieces(content, bounds)  # type: ignore[arg-type]
+
+
+def _pieces(content: BinaryIO, bounds: _Bounds) -> Iterator[bytes]:
+    while piece := content.read(_PIECE):
+        yield bounds.content(piece)

@@ -1,0 +1,211 @@
+"""Finds payloads in what vendors and colleagues hand over: files, directories, zips, tars, ISOs.
+
+A file counts as a payload by the vendor's name for it; packages, which all have the same name, by
+what they say of themselves. A container is looked through to its end before anything is taken.
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from converter import bundles
+from converter.archive import check_archive
+from converter.bundles import Format
+from converter.errors import DamagedInputError, UsageError
+from converter.formats import FormatError
+from converter.iso import Image
+from converter.store import PAYLOAD_LIMIT, SIGNATURE, SIGNATURE_LIMIT, read_content
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from converter.bundles import Bundle, Payload
+    from converter.store import Entry, Store
+
+_ISO_LIMIT: Final = 8 << 30
+_ISO_MEMBERS: Final = 100_000
+_ISO_MAGIC: Final = (0x8001, b"CD001")
+_UDF_MAGIC: Final = (b"BEA01",)
+_PIECE: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A payload that was taken: where from, what the store says of it, and what was not checked."""
+
+    origin: str
+    entry: Entry
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A file that may be a payload: what it is called, and where it can be read."""
+
+    name: str
+    path: Path
+
+
+def bring(store: Store, source: Path, work: Path) -> tuple[Imported, ...]:
+    """Import every payload of `source` into `store`; `work` is for what must be unpacked.
+
+    Raises `DamagedInputError` for a container that is damaged or hostile, `UsageError`
+    ``nothing-to-import`` where nothing in it is a payload of any bundle.
+    """
+    try:
+        candidates = list(_candidates(source, work))
+    except FormatError as error:
+        raise DamagedInputError(
+            "import-refused", f"{source}: {error}", hint="get it from its vendor again"
+        ) from error
+    except OSError as error:
+        raise UsageError("import-unreadable", f"{source}: {error.strerror or error}") from error
+    found = [
+        _take(store, bundle, payload, candidate, candidates)
+        for candidate in candidates
+        for bundle, payload in _matches(candidate)
+    ]
+    if not found:
+        raise UsageError(
+            "nothing-to-import",
+            f"{source}: nothing in it is a payload of any bundle",
+            hint="`converter drivers list` tells what the vendors' files are called",
+        )
+    return tuple(found)
+
+
+def _take(
+    store: Store, bundle: Bundle, payload: Payload, found: _Candidate, others: list[_Candidate]
+) -> Imported:
+    beside = next((c for c in others if c.name == found.name + SIGNATURE), None)
+    signed_by = None
+    remark = ""
+    if beside is not None and store.key(bundle) is not None:
+        with beside.path.open("rb") as file:
+            signed_by = file.read(SIGNATURE_LIMIT)
+    elif payload.signature:
+        lack = "no key to check it with" if beside else f"no {SIGNATURE} beside it"
+        remark = f"its signature was not checked: there is {lack}"
+    entry = store.add(bundle, payload, found.path, origin=found.name, signed_by=signed_by)
+    return Imported(found.name, entry, remark)
+
+
+def _matches(candidate: _Candidate) -> Iterator[tuple[Bundle, Payload]]:
+    """Give the one payload that a file is, if it is any."""
+    name = PurePosixPath(candidate.name).name.casefold()
+    kind = name.rpartition(".")[2]
+    for bundle in bundles.definitions():
+        if kind in (Format.DEB, Format.RPM):
+            payloads = [p for p in bundle.payloads if _is_package(candidate, bundle, p, kind)]
+        else:
+            payloads = [p for p in bundle.payloads if p.file.casefold() == name]
+        # The vendor's folder tells the version, where files of several have the same name.
+        parts = PurePosixPath(candidate.name).parts
+        exact = [p for p in payloads if p.version and p.version in parts]
+        for payload in (exact or payloads)[:1]:
+            yield bundle, payload
+
+
+def _is_package(candidate: _Candidate, bundle: Bundle, payload: Payload, kind: str) -> bool:
+    if payload.format != kind:
+        return False
+    with candidate.path.open("rb") as file:
+        package = read_content(file, payload, candidate.path)
+    if package is None or package.name != bundle.provides:
+        return False
+    fits = package.architecture in payload.architectures
+    if payload.version:
+        return fits and package.version.startswith(payload.version)
+    rivals = [p for p in bundle.payloads if p.version and package.version.startswith(p.version)]
+    return fits and not [p for p in rivals if p.format == kind]
+
+
+def _candidates(source: Path, work: Path) -> Iterator[_Candidate]:
+    """Give the files of `source` that have the name of a payload, a package, or a signature."""
+    if source.is_dir():
+        for folder, _, names in os.walk(source):
+            for name in sorted(names):
+                path = Path(folder, name)
+                if _is_wanted(name) and path.is_file() and not path.is_symlink():
+                    yield _Candidate(str(path), path)
+        return
+    if not source.is_file():
+        raise FileNotFoundError(2, "no such file")
+    if _is_iso(source):
+        yield from _of_iso(source, work)
+    elif _is_wanted(source.name):
+        yield _Candidate(str(source), source)
+        beside = source.with_name(source.name + SIGNATURE)
+        if beside.is_file():
+            yield _Candidate(str(beside), beside)
+    else:
+        yield from _of_archive(source, work)
+
+
+def _is_wanted(name: str) -> bool:
+    plain = PurePosixPath(name).name.casefold().removesuffix(SIGNATURE)
+    if plain.endswith((".deb", ".rpm")):
+        return True
+    return any(
+        payload.file.casefold() == plain
+        for bundle in bundles.definitions()
+        for payload in bundle.payloads
+    )
+
+
+def _is_iso(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(_ISO_MAGIC[0])
+        return file.read(5) in (_ISO_MAGIC[1], *_UDF_MAGIC)
+
+
+def _of_iso(source: Path, work: Path) -> Iterator[_Candidate]:
+    with Image(source) as image:
+        members = []
+        total = 0
+        for path, size in image.files():
+            total += size
+            members.append((path, size))
+            if total > _ISO_LIMIT or len(members) > _ISO_MEMBERS:
+                raise FormatError(
+                    f"{path[:200]!r} ({size} bytes): with it, the image holds {total} bytes in"
+                    f" {len(members)} files, more than any vendor's"
+                )
+        for path, size in members:
+            # A version's number is no part of a file's name (ECMA-119, 7.5.1).
+            name = path.partition(";")[0]
+            if not _is_wanted(name):
+                continue
+            if size > PAYLOAD_LIMIT:
+                raise FormatError(f"{name!r}: has {size} bytes, no payload is as large")
+            target = work / f"{len(list(work.iterdir()))}"
+            with target.open("wb") as file:
+                image.read_into(path, file)
+            yield _Candidate(f"{source}!{name}", target)
+
+
+def _of_archive(source: Path, work: Path) -> Iterator[_Candidate]:
+    with source.open("rb") as file:
+        kind = Format.ZIP if zipfile.is_zipfile(file) else Format.TAR
+        file.seek(0)
+        check_archive(file, kind)
+    if kind is Format.ZIP:
+        with zipfile.ZipFile(source) as archive:
+            for member in archive.infolist():
+                if _is_wanted(member.filename) and not member.is_dir():
+                    target = work / f"{len(list(work.iterdir()))}"
+                    target.write_bytes(archive.read(member))
+                    yield _Candidate(f"{source}!{member.filename}", target)
+        return
+    with tarfile.open(source) as tar:
+        for entry in tar:
+            content = tar.extractfile(entry) if entry.isreg() and _is_wanted(entry.name) else None
+            if content is not None:
+                target = work / f"{len(list(work.iterdir()))}"
+                target.write_bytes(content.read())
+                yield _Candidate(f"{source}!{entry.name}", target)

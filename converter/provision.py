@@ -1,0 +1,149 @@
+"""What of the driver store a guest is to get, checked before anything is planned."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from converter import bundles
+from converter.bundles import Install, Kind, Verdict
+from converter.errors import DamagedInputError, UsageError
+from converter.model import Finding, Severity
+from converter.store import Store, default_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from converter.bundles import Choice
+    from converter.model import LinuxFacts, Wanted
+    from converter.store import Checked
+
+# What can be run on a host of another architecture.
+_COMPATIBLE: Final = {("x86_64", "i686")}
+
+
+@dataclass(frozen=True, slots=True)
+class Provided:
+    """A payload that a guest gets: why, and where it is."""
+
+    choice: Choice
+    checked: Checked
+
+
+@dataclass(frozen=True, slots=True)
+class Provision:
+    """What a guest gets, and what it does not get and why."""
+
+    payloads: tuple[Provided, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+def provide(facts: LinuxFacts, wanted: Wanted) -> Provision:
+    """Choose what the guest gets, and read it to its end.
+
+    What is missing or damaged is a finding, and the guest is converted without. Raises
+    `UsageError` ``store-missing`` for a store that was named and is not there.
+    """
+    if wanted.as_is:
+        return Provision()
+    store = open_store(wanted)
+    payloads: list[Provided] = []
+    findings: list[Finding] = []
+    for choice in bundles.select(bundles.target(facts)):
+        if choice.bundle.kind is Kind.AGENT and not wanted.agent:
+            continue
+        found = _provide(facts, store, choice)
+        if isinstance(found, Provided):
+            payloads.append(found)
+        elif found is not None:
+            findings.append(found)
+    return Provision(tuple(payloads), tuple(findings))
+
+
+def open_store(wanted: Wanted) -> Store | Finding | None:
+    """Open the store that was named, or the user's own if there is one; a finding if it is none."""
+    directory = wanted.drivers or default_directory()
+    if directory is None:
+        return None
+    if not directory.is_dir():
+        if wanted.drivers is None:
+            return None
+        raise UsageError(
+            "store-missing",
+            f"{directory}: is no driver store",
+            hint="make one: converter drivers fetch --drivers DIR, or converter drivers import",
+        )
+    try:
+        return Store(directory)
+    except DamagedInputError as error:
+        return Finding(Severity.WARNING, error.code, error.message, error.hint)
+
+
+def _provide(
+    facts: LinuxFacts, store: Store | Finding | None, choice: Choice
+) -> Provided | Finding | None:
+    name = choice.bundle.name
+    if not choice.payloads:
+        return _without(choice)
+    if choice.bundle.install is Install.PACKAGE and not _runs_here(facts.architecture):
+        return Finding(
+            Severity.WARNING,
+            "agent-architecture",
+            f"{name} was not installed: the guest's own programs ({facts.architecture}) do not run"
+            f" on this host ({platform.machine()})",
+            f"convert it on a host of its own architecture, or install {name} in the machine",
+        )
+    if isinstance(store, Finding):
+        return store
+    kept = [store.find(choice.bundle, payload) for payload in choice.payloads] if store else []
+    entry = next((entry for entry in kept if entry), None)
+    if store is None or entry is None:
+        return Finding(
+            Severity.INFO,
+            "payload-missing",
+            f"{choice.bundle.summary}: the driver store has no {choice.payloads[0].name}, and the"
+            " guest goes without",
+            f"converter drivers fetch {name}, or import the vendor's file",
+        )
+    try:
+        return Provided(choice, store.check(entry))
+    except DamagedInputError as error:
+        message = f"{choice.bundle.summary}: the guest goes without: {error.message}"
+        return Finding(Severity.WARNING, error.code, message, error.hint)
+
+
+def _without(choice: Choice) -> Finding | None:
+    """Tell that a guest gets nothing of a bundle, where somebody could wonder."""
+    if choice.bundle.kind is not Kind.AGENT:
+        return None
+    if choice.verdict is Verdict.PRESENT:
+        return Finding(
+            Severity.INFO, "agent-present", f"{choice.bundle.summary}: {choice.reason} already"
+        )
+    return Finding(Severity.INFO, "agent-unsuitable", f"{choice.bundle.summary}: {choice.reason}")
+
+
+def _runs_here(architecture: str) -> bool:
+    host = platform.machine()
+    return architecture == host or (host, architecture) in _COMPATIBLE
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What would come of a bundle: "install", or the reason why nothing is put in, by its code."""
+
+    bundle: str
+    verdict: str
+    reason: str
+
+
+def explain(facts: LinuxFacts, wanted: Wanted) -> Iterator[Outcome]:
+    """Give for every bundle of the guest's family what would come of it."""
+    store = open_store(wanted)
+    for choice in bundles.select(bundles.target(facts)):
+        found = _provide(facts, store, choice) if choice.payloads else None
+        if isinstance(found, Finding):
+            yield Outcome(choice.bundle.name, found.code, found.message)
+        else:
+            yield Outcome(choice.bundle.name, choice.verdict.value, choice.reason)

@@ -1,0 +1,354 @@
+"""The driver store: a directory of payloads, and a lock file that says what each of them is.
+
+    DIRECTORY/drivers.lock                    every payload with its size and SHA-256
+    DIRECTORY/BUNDLE/PAYLOAD/FILE             as the vendor made it
+    DIRECTORY/BUNDLE/PAYLOAD/FILE.sig         the vendor's signature, where it came with one
+    DIRECTORY/keys/BUNDLE.asc                 the key that signatures are checked with
+
+Nothing of a store is believed: a payload counts only when it is what the lock says, its signature
+is good, and it can be read as what it is meant to be.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from converter import bundles, signature
+from converter.archive import check_archive
+from converter.bundles import Format
+from converter.errors import ConversionError, DamagedInputError, UsageError, writing_failed
+from converter.formats import FormatError
+from converter.formats.package import Package, read_deb, read_rpm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from converter.bundles import Bundle, Payload
+
+VARIABLE: Final = "CONVERTER_DRIVERS"
+LOCK: Final = "drivers.lock"
+KEYS: Final = "keys"
+SIGNATURE: Final = ".sig"
+SCHEMA: Final = 1
+# The largest of them, .NET's offline installer, has 120 MB.
+PAYLOAD_LIMIT: Final = 512 << 20
+SIGNATURE_LIMIT: Final = 64 << 10
+_LOCK_LIMIT: Final = 4 << 20
+_PIECE: Final = 1 << 20
+_AGAIN: Final = "fetch or import it again (converter drivers fetch, converter drivers import)"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A payload of the store as the lock has it; `signed`: a signature came with it."""
+
+    bundle: str
+    payload: str
+    file: str
+    size: int
+    sha256: str
+    origin: str
+    version: str = ""
+    signed: bool = False
+
+
+class _Lock(msgspec.Struct):
+    schema: int
+    payloads: list[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A payload that was found to be what it must be: its file, and what it says of itself."""
+
+    entry: Entry
+    path: Path
+    package: Package | None = None
+
+
+def default_directory() -> Path | None:
+    """Give where the store is if nobody says: $CONVERTER_DRIVERS, or below $XDG_DATA_HOME."""
+    named = os.environ.get(VARIABLE)
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_DATA_HOME", "")
+    try:
+        home = Path(base) if Path(base).is_absolute() else Path.home() / ".local" / "share"
+    except RuntimeError:
+        return None
+    return home / "converter" / "drivers"
+
+
+class Store:
+    """The payloads in a directory."""
+
+    def __init__(self, directory: Path) -> None:
+        """Read the lock of the store in `directory`; without one the store is empty.
+
+        Raises `DamagedInputError` ``store-invalid`` for a lock that is none.
+        """
+        self.directory = directory
+        self.entries = _read_lock(directory / LOCK)
+
+    def find(self, bundle: Bundle, payload: Payload) -> Entry | None:
+        """Give what the lock says of a payload, None when it is not in the store."""
+        wanted = (bundle.name, payload.name)
+        return next((e for e in self.entries if (e.bundle, e.payload) == wanted), None)
+
+    def path(self, entry: Entry) -> Path:
+        """Give where a payload is."""
+        return self.directory / entry.bundle / entry.payload / entry.file
+
+    def check(self, entry: Entry) -> Checked:
+        """Read a payload to its end, and give it when everything about it is right.
+
+        Raises `DamagedInputError` that says what is not.
+        """
+        path = self.path(entry)
+        bundle, payload = known(entry)
+        try:
+            with _opened(path) as file:
+                size = os.fstat(file.fileno()).st_size
+                if size != entry.size:
+                    raise _damaged(path, f"has {size} bytes, the lock says {entry.size}")
+                if _sha256(path) != entry.sha256:
+                    raise _damaged(path, "is not what was locked: its SHA-256 differs")
+                package = read_content(file, payload, path)
+        except OSError as error:
+            raise _damaged(path, error.strerror or str(error)) from error
+        if entry.signed:
+            key = self.key(bundle)
+            if key is None:
+                raise _damaged(path, f"there is no key {KEYS}/{bundle.name}.asc for its signature")
+            signature.check(path, path.with_name(path.name + SIGNATURE), key)
+        return Checked(entry, path, package)
+
+    def key(self, bundle: Bundle) -> Path | None:
+        """Give the file of the key that signatures of a bundle are checked with."""
+        path = self.directory / KEYS / f"{bundle.name}.asc"
+        return path if path.is_file() else None
+
+    def add_key(self, bundle: Bundle, key: bytes) -> None:
+        """Keep the key that signatures of a bundle are checked with."""
+        _write(self.directory / KEYS / f"{bundle.name}.asc", key)
+
+    def add(
+        self,
+        bundle: Bundle,
+        payload: Payload,
+        source: Path,
+        *,
+        origin: str,
+        signed_by: bytes | None = None,
+    ) -> Entry:
+        """Put the file `source` into the store and lock it; what was there before goes.
+
+        `signed_by` is its detached signature. Raises `DamagedInputError` for what is not the
+        payload, and `ConversionError` for a store that cannot be written.
+        """
+        place = self.directory / bundle.name / payload.name
+        final = place / payload.file
+        staged = _staged(place, source)
+        try:
+            package = _read_staged(staged, payload, source)
+            if signed_by is not None:
+                self._check_signature(bundle, staged, signed_by)
+            entry = Entry(
+                bundle.name,
+                payload.name,
+                payload.file,
+                staged.stat().st_size,
+                _sha256(staged),
+                origin,
+                package.version if package else payload.version,
+                signed_by is not None,
+            )
+            if payload.sha256 and payload.sha256 != entry.sha256:
+                raise _damaged(source, "is not what the vendor publishes: its SHA-256 differs")
+            if signed_by is not None:
+                _write(final.with_name(final.name + SIGNATURE), signed_by)
+            with self._locked():
+                staged.replace(final)
+                self._lock(entry)
+        except OSError as error:
+            raise writing_failed(final, error, code="store-unwritable") from error
+        finally:
+            staged.unlink(missing_ok=True)
+        return entry
+
+    def _check_signature(self, bundle: Bundle, file: Path, signed_by: bytes) -> None:
+        key = self.key(bundle)
+        if key is None:
+            raise UsageError(
+                "key-missing",
+                f"{bundle.name} is signed, and there is no key to check it with",
+                hint=f"give the vendor's public key with --key FILE ({bundle.origin})",
+            )
+        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".") as detached:
+            detached.write(signed_by)
+            detached.flush()
+            signature.check(file, Path(detached.name), key)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep others that add to the store waiting, and see what they added."""
+        descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            self.entries = _read_lock(self.directory / LOCK)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _lock(self, entry: Entry) -> None:
+        others = [
+            old
+            for old in self.entries
+            if (old.bundle, old.payload) != (entry.bundle, entry.payload)
+        ]
+        self.entries = tuple(sorted([*others, entry], key=lambda e: (e.bundle, e.payload)))
+        document = msgspec.json.encode(_Lock(SCHEMA, list(self.entries)))
+        _write(self.directory / LOCK, msgspec.json.format(document, indent=2) + b"\n")
+
+
+def known(entry: Entry) -> tuple[Bundle, Payload]:
+    """Give the definitions of what a lock names. Raises `DamagedInputError` for names of none."""
+    bundle = bundles.find(entry.bundle)
+    if bundle is not None:
+        for payload in bundle.payloads:
+            if (payload.name, payload.file) == (entry.payload, entry.file):
+                return bundle, payload
+    raise DamagedInputError(
+        "store-unknown",
+        f"{entry.bundle}/{entry.payload}/{entry.file}: no bundle has such a payload",
+        hint="the store is another version's; import it again",
+    )
+
+
+def read_content(file: BinaryIO, payload: Payload, path: Path) -> Package | None:
+    """Read a payload as what it is meant to be; `path` is what messages call it.
+
+    Raises `DamagedInputError` ``payload-damaged``.
+    """
+    file.seek(0)
+    try:
+        match payload.format:
+            case Format.DEB:
+                return read_deb(file)
+            case Format.RPM:
+                return read_rpm(file)
+            case Format.ZIP | Format.TAR:
+                check_archive(file, payload.format)
+            case Format.EXE:
+                _expect(file, b"MZ", "no program for Windows")
+            case Format.MSI:
+                _expect(file, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "no Windows Installer package")
+    except FormatError as error:
+        raise _damaged(path, str(error)) from error
+    return None
+
+
+def _expect(file: BinaryIO, magic: bytes, message: str) -> None:
+    if file.read(len(magic)) != magic:
+        raise FormatError(f"is {message}")
+
+
+def _damaged(path: Path, what: str) -> DamagedInputError:
+    return DamagedInputError("payload-damaged", f"{path}: {what}", hint=_AGAIN)
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Open a regular file of the store: no link, no device, nothing that would wait."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    file = os.fdopen(os.open(path, flags), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(0, "is not a regular file")
+    return file
+
+
+def _read_lock(path: Path) -> tuple[Entry, ...]:
+    try:
+        with _opened(path) as file:
+            data = file.read(_LOCK_LIMIT + 1)
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise DamagedInputError("store-invalid", f"{path}: {error.strerror}") from error
+    try:
+        lock = msgspec.json.decode(data[:_LOCK_LIMIT], type=_Lock)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DamagedInputError(
+            "store-invalid", f"{path}: is no lock of a driver store: {error}", hint=_AGAIN
+        ) from error
+    if lock.schema != SCHEMA:
+        raise DamagedInputError(
+            "store-invalid", f"{path}: schema {lock.schema}, this converter reads {SCHEMA}"
+        )
+    return tuple(lock.payloads)
+
+
+def _staged(place: Path, source: Path) -> Path:
+    """Copy `source` to a hidden name in `place`, up to the limit."""
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=place, prefix=".")
+        staged = Path(name)
+    except OSError as error:
+        raise writing_failed(place, error, code="store-unwritable") from error
+    try:
+        with os.fdopen(descriptor, "wb") as target, source.open("rb") as file:
+            while piece := file.read(_PIECE):
+                if target.tell() + len(piece) > PAYLOAD_LIMIT:
+                    raise _damaged(source, f"is larger than any payload ({PAYLOAD_LIMIT} bytes)")
+                target.write(piece)
+            target.flush()
+            os.fsync(target.fileno())
+        staged.chmod(0o644)
+    except OSError as error:
+        staged.unlink()
+        raise writing_failed(place, error, code="store-unwritable") from error
+    except ConversionError:
+        staged.unlink()
+        raise
+    return staged
+
+
+def _read_staged(staged: Path, payload: Payload, source: Path) -> Package | None:
+    with staged.open("rb") as file:
+        return read_content(file, payload, source)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Make `path` hold `data`, at once."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise writing_failed(path, error, code="store-unwritable") from error

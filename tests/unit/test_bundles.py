@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import pytest
+
+from converter import bundles
+from converter.bundles import Family, Format, Install, Target, Verdict
+from converter.data import load
+
+
+def chosen(target: Target) -> dict[str, str]:
+    """Give the payload of each bundle that a guest gets."""
+    return {
+        choice.bundle.name: choice.payloads[0].name
+        for choice in bundles.select(target)
+        if choice.payloads
+    }
+
+
+def linux(manager: str, kernel: str, *, architecture: str = "x86_64", has: str = "ena") -> Target:
+    return Target(Family.LINUX, architecture, manager, kernel, has=frozenset(has.split()))
+
+
+def windows(build: int) -> Target:
+    return Target(Family.WINDOWS, "x86_64", build=build)
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        (linux("dpkg", "6.1.0-49-amd64"), {"amazon-ssm-agent": "deb-x86_64"}),
+        (linux("dpkg", "6.1.0", architecture="aarch64"), {"amazon-ssm-agent": "deb-aarch64"}),
+        (linux("rpm", "5.14.0-427.el9.x86_64"), {"amazon-ssm-agent": "rpm-x86_64"}),
+        (linux("rpm", "2.6.32-754.el6.x86_64"), {"amazon-ssm-agent": "rpm-x86_64-el6"}),
+        (linux("rpm", "2.6.18-398.el5"), {}),
+        (linux("dpkg", "2.6.32-5-amd64"), {}),
+        (linux("pacman", "6.12.1-arch1-1"), {}),
+        (linux("dpkg", ""), {}),
+        (linux("dpkg", "6.1.0", architecture="i686"), {}),
+        (linux("dpkg", "6.1.0", has="ena amazon-ssm-agent"), {}),
+        (
+            linux("rpm", "3.10.0-123.el7.x86_64", has=""),
+            {"amazon-ssm-agent": "rpm-x86_64", "ena-source": "tar"},
+        ),
+        (linux("rpm", "2.6.32-754.el6.x86_64", has=""), {"amazon-ssm-agent": "rpm-x86_64-el6"}),
+    ],
+)
+def test_what_a_linux_guest_gets(target: Target, expected: dict[str, str]) -> None:
+    assert chosen(target) == expected
+
+
+@pytest.mark.parametrize(
+    ("build", "expected"),
+    [
+        (6002, {}),
+        (
+            7601,
+            {
+                "aws-ena": "2008-r2", "aws-nvme": "2008-r2", "aws-pv": "2008-r2",
+                "dotnet-4.8": "offline", "ec2config": "latest",
+            },
+        ),
+        (
+            9600,
+            {
+                "aws-ena": "2012", "aws-nvme": "2012", "aws-pv": "2012", "dotnet-4.8": "offline",
+                "ec2config": "latest", "intel-82599-vf": "2012-r2", "ssm-agent-windows": "latest",
+            },
+        ),
+        (
+            17763,
+            {
+                "aws-ena": "latest", "aws-nvme": "latest", "aws-pv": "latest",
+                "dotnet-4.8": "offline", "ec2launch-v1": "latest", "ec2launch-v2": "latest",
+                "ssm-agent-windows": "latest",
+            },
+        ),
+        (
+            26100,
+            {
+                "aws-ena": "latest", "aws-nvme": "latest", "aws-pv": "latest",
+                "ec2launch-v2": "latest", "ssm-agent-windows": "latest",
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_windows_guest_gets(build: int, expected: dict[str, str]) -> None:
+    assert chosen(windows(build)) == expected
+
+
+def test_why_a_guest_gets_nothing() -> None:
+    (agent, ena) = bundles.select(linux("rpm", "2.6.18-398.el5"))
+    assert agent.verdict is Verdict.UNSUITABLE
+    assert "deb-x86_64 is for dpkg, the guest has rpm" in agent.reason
+    assert "rpm-x86_64 is for kernels from 3.2, the guest's is 2.6.18-398.el5" in agent.reason
+    assert (ena.verdict, ena.reason) == (Verdict.PRESENT, "the guest has ena")
+
+
+@pytest.mark.parametrize("bundle", bundles.definitions(), ids=lambda bundle: bundle.name)
+def test_a_definition_is_whole(bundle: bundles.Bundle) -> None:
+    assert (bundles.DEFINITIONS / bundle.name / "bundle.toml").is_file()
+    data = load("linux")
+    assert bundle.provides in {"", *data["agents"], *data["drivers"]}
+    assert len({payload.name for payload in bundle.payloads}) == len(bundle.payloads)
+    assert bundle.licence
+    for url in (
+        bundle.origin,
+        *(p.url for p in bundle.payloads),
+        *(p.signature for p in bundle.payloads),
+    ):
+        assert not url or urlsplit(url).scheme == "https"
+    for payload in bundle.payloads:
+        assert "/" not in payload.file
+        assert payload.name.replace(".", "").replace("-", "").replace("_", "").isalnum()
+        if bundle.install is Install.PACKAGE:
+            assert payload.format in (Format.DEB, Format.RPM)
+    if bundle.family is Family.LINUX and bundle.install is Install.PACKAGE:
+        assert bundle.provides in data["agent_services"]
