@@ -6,6 +6,7 @@ unpacked, and what it holds must have bounds. Nothing is unpacked by this.
 
 from __future__ import annotations
 
+import posixpath
 import tarfile
 import zipfile
 import zlib
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 MEMBER_LIMIT: Final = 20_000
 CONTENT_LIMIT: Final = 1 << 30
 _PIECE: Final = 1 << 20
-_DAMAGE: Final = (
+# What reading a damaged archive ends with.
+DAMAGE: Final = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError,
     ValueError, OverflowError, UnicodeError,
 )  # fmt: skip
@@ -35,7 +37,7 @@ def check_archive(file: BinaryIO, kind: Format) -> None:
         for pieces in _zip(file) if kind is Format.ZIP else _tar(file):
             for _piece in pieces:
                 pass
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise FormatError(f"is damaged: {error}") from error
 
 
@@ -89,8 +91,11 @@ def _tar(file: BinaryIO) -> Iterator[Iterator[bytes]]:
     with tarfile.open(fileobj=file, mode="r:*") as archive:
         for member in archive:
             safe_name(member.name)
-            if member.issym() or member.islnk():
-                safe_name(str(PurePosixPath(member.name).parent / member.linkname))
+            if member.issym():
+                target = posixpath.join(posixpath.dirname(member.name), member.linkname)
+                safe_name(posixpath.normpath(target))
+            elif member.islnk():
+                safe_name(member.linkname)
             elif not (member.isreg() or member.isdir()):
                 raise FormatError(f"{member.name[:200]!r} is neither a file nor a directory")
             bounds.member(member.name, member.size)

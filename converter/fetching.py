@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _TRIES: Final = 4
 _PIECE: Final = 256 << 10
 _TIMEOUT: Final = urllib3.Timeout(connect=20, read=60)
+# Vendors send us on to where the file lies; what breaks off is gone on with, not begun again.
+_RETRIES: Final = urllib3.Retry(connect=2, redirect=5, read=False, status=False, other=False)
 _BROKEN: Final = (urllib3.exceptions.ProtocolError, urllib3.exceptions.TimeoutError)
 
 
@@ -89,8 +91,11 @@ def _transfer(
     headers = {"User-Agent": "converter", "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
-    response = pool.request("GET", url, headers=headers, preload_content=False, retries=False)
+    response = pool.request("GET", url, headers=headers, preload_content=False, retries=_RETRIES)
     try:
+        final = response.url or url
+        if urlsplit(url).scheme == "https" and urlsplit(final).scheme == "http":
+            raise _failed(url, f"the server sends us on to {final}, which is not encrypted")
         if response.status == 200:
             have = 0
         elif response.status != 206:

@@ -6,6 +6,7 @@ what they say of themselves. A container is looked through to its end before any
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tarfile
 import zipfile
@@ -14,12 +15,13 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from converter import bundles
-from converter.archive import check_archive
+from converter.archive import DAMAGE, check_archive
 from converter.bundles import Format
 from converter.errors import DamagedInputError, UsageError
-from converter.formats import FormatError
+from converter.formats import FormatError, inf
+from converter.formats.package import read_deb, read_rpm
 from converter.iso import Image
-from converter.store import PAYLOAD_LIMIT, SIGNATURE, SIGNATURE_LIMIT, read_content
+from converter.store import PAYLOAD_LIMIT, SIGNATURE, SIGNATURE_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,24 +61,23 @@ def bring(store: Store, source: Path, work: Path) -> tuple[Imported, ...]:
     """
     try:
         candidates = list(_candidates(source, work))
+        matches = [(c, *match) for c in candidates for match in _matches(c)]
     except FormatError as error:
         raise DamagedInputError(
             "import-refused", f"{source}: {error}", hint="get it from its vendor again"
         ) from error
     except OSError as error:
         raise UsageError("import-unreadable", f"{source}: {error.strerror or error}") from error
-    found = [
-        _take(store, bundle, payload, candidate, candidates)
-        for candidate in candidates
-        for bundle, payload in _matches(candidate)
-    ]
-    if not found:
+    if not matches:
         raise UsageError(
             "nothing-to-import",
             f"{source}: nothing in it is a payload of any bundle",
             hint="`converter drivers list` tells what the vendors' files are called",
         )
-    return tuple(found)
+    return tuple(
+        _take(store, bundle, payload, candidate, candidates)
+        for candidate, bundle, payload in matches
+    )
 
 
 def _take(
@@ -107,16 +108,35 @@ def _matches(candidate: _Candidate) -> Iterator[tuple[Bundle, Payload]]:
         # The vendor's folder tells the version, where files of several have the same name.
         parts = PurePosixPath(candidate.name).parts
         exact = [p for p in payloads if p.version and p.version in parts]
+        if len(payloads) > 1 and not exact and kind == Format.ZIP:
+            found = list(_driver_versions(candidate))
+            exact = [p for p in payloads if p.version and any(_is_of(p, v) for v in found)]
         for payload in (exact or payloads)[:1]:
             yield bundle, payload
+
+
+def _driver_versions(candidate: _Candidate) -> Iterator[str]:
+    """Give the versions of the drivers in a zip; one that is none is told when it is taken."""
+    try:
+        with zipfile.ZipFile(candidate.path) as archive:
+            for member in archive.infolist():
+                if member.filename.casefold().endswith(".inf") and member.file_size <= inf.LIMIT:
+                    with contextlib.suppress(FormatError):
+                        yield inf.parse(inf.decode(archive.read(member))).version
+    except DAMAGE:
+        return
+
+
+def _is_of(payload: Payload, version: str) -> bool:
+    return f"{version}.".startswith(f"{payload.version}.")
 
 
 def _is_package(candidate: _Candidate, bundle: Bundle, payload: Payload, kind: str) -> bool:
     if payload.format != kind:
         return False
     with candidate.path.open("rb") as file:
-        package = read_content(file, payload, candidate.path)
-    if package is None or package.name != bundle.provides:
+        package = read_deb(file) if kind == Format.DEB else read_rpm(file)
+    if package.name != bundle.provides:
         return False
     fits = package.architecture in payload.architectures
     if payload.version:

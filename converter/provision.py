@@ -47,9 +47,13 @@ def provide(facts: LinuxFacts, wanted: Wanted) -> Provision:
     """
     if wanted.as_is:
         return Provision()
-    store = open_store(wanted)
     payloads: list[Provided] = []
     findings: list[Finding] = []
+    store: Store | None = None
+    try:
+        store = _open(wanted)
+    except DamagedInputError as error:
+        findings.append(Finding(Severity.WARNING, error.code, error.message, error.hint))
     for choice in bundles.select(bundles.target(facts)):
         if choice.bundle.kind is Kind.AGENT and not wanted.agent:
             continue
@@ -61,8 +65,8 @@ def provide(facts: LinuxFacts, wanted: Wanted) -> Provision:
     return Provision(tuple(payloads), tuple(findings))
 
 
-def open_store(wanted: Wanted) -> Store | Finding | None:
-    """Open the store that was named, or the user's own if there is one; a finding if it is none."""
+def _open(wanted: Wanted) -> Store | None:
+    """Open the store that was named, or the user's own if there is one."""
     directory = wanted.drivers or default_directory()
     if directory is None:
         return None
@@ -74,28 +78,17 @@ def open_store(wanted: Wanted) -> Store | Finding | None:
             f"{directory}: is no driver store",
             hint="make one: converter drivers fetch --drivers DIR, or converter drivers import",
         )
-    try:
-        return Store(directory)
-    except DamagedInputError as error:
-        return Finding(Severity.WARNING, error.code, error.message, error.hint)
+    return Store(directory)
 
 
-def _provide(
-    facts: LinuxFacts, store: Store | Finding | None, choice: Choice
-) -> Provided | Finding | None:
+def _provide(facts: LinuxFacts, store: Store | None, choice: Choice) -> Provided | Finding | None:
     name = choice.bundle.name
     if not choice.payloads:
         return _without(choice)
-    if choice.bundle.install is Install.PACKAGE and not _runs_here(facts.architecture):
-        return Finding(
-            Severity.WARNING,
-            "agent-architecture",
-            f"{name} was not installed: the guest's own programs ({facts.architecture}) do not run"
-            f" on this host ({platform.machine()})",
-            f"convert it on a host of its own architecture, or install {name} in the machine",
-        )
-    if isinstance(store, Finding):
-        return store
+    if choice.bundle.install is Install.DKMS:
+        return _to_be_built(facts, choice)
+    if not _runs_here(facts.architecture):
+        return _foreign(facts, choice)
     kept = [store.find(choice.bundle, payload) for payload in choice.payloads] if store else []
     entry = next((entry for entry in kept if entry), None)
     if store is None or entry is None:
@@ -107,10 +100,32 @@ def _provide(
             f"converter drivers fetch {name}, or import the vendor's file",
         )
     try:
-        return Provided(choice, store.check(entry))
+        checked = store.check(entry)
     except DamagedInputError as error:
         message = f"{choice.bundle.summary}: the guest goes without: {error.message}"
         return Finding(Severity.WARNING, error.code, message, error.hint)
+    return Provided(choice, checked)
+
+
+def _foreign(facts: LinuxFacts, choice: Choice) -> Finding:
+    return Finding(
+        Severity.WARNING,
+        "agent-architecture",
+        f"{choice.bundle.summary}: the guest goes without: its own programs ({facts.architecture})"
+        f" do not run on this host ({platform.machine()})",
+        "convert it on a host of its own architecture, or install it in the machine",
+    )
+
+
+def _to_be_built(facts: LinuxFacts, choice: Choice) -> Finding:
+    kernel = facts.default_kernel.release if facts.default_kernel else "its kernel"
+    return Finding(
+        Severity.WARNING,
+        "driver-not-built",
+        f"{choice.bundle.summary}: {kernel} lacks it, and drivers are not built here",
+        f"build it in the machine before it is exported ({choice.bundle.origin}), or use an"
+        " instance type that does not need it",
+    )
 
 
 def _without(choice: Choice) -> Finding | None:
@@ -139,8 +154,11 @@ class Outcome:
 
 
 def explain(facts: LinuxFacts, wanted: Wanted) -> Iterator[Outcome]:
-    """Give for every bundle of the guest's family what would come of it."""
-    store = open_store(wanted)
+    """Give for every bundle of the guest's family what would come of it.
+
+    Raises `DamagedInputError` ``store-invalid``.
+    """
+    store = _open(wanted)
     for choice in bundles.select(bundles.target(facts)):
         found = _provide(facts, store, choice) if choice.payloads else None
         if isinstance(found, Finding):

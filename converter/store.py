@@ -124,7 +124,7 @@ class Store:
                     raise _damaged(path, f"has {size} bytes, the lock says {entry.size}")
                 if _sha256(path) != entry.sha256:
                     raise _damaged(path, "is not what was locked: its SHA-256 differs")
-                package = read_content(file, payload, path)
+                package = read_content(file, bundle, payload, path)
         except OSError as error:
             raise _damaged(path, error.strerror or str(error)) from error
         if entry.signed:
@@ -161,7 +161,8 @@ class Store:
         final = place / payload.file
         staged = _staged(place, source)
         try:
-            package = _read_staged(staged, payload, source)
+            with staged.open("rb") as file:
+                package = read_content(file, bundle, payload, source)
             if signed_by is not None:
                 self._check_signature(bundle, staged, signed_by)
             entry = Entry(
@@ -236,7 +237,7 @@ def known(entry: Entry) -> tuple[Bundle, Payload]:
     )
 
 
-def read_content(file: BinaryIO, payload: Payload, path: Path) -> Package | None:
+def read_content(file: BinaryIO, bundle: Bundle, payload: Payload, path: Path) -> Package | None:
     """Read a payload as what it is meant to be; `path` is what messages call it.
 
     Raises `DamagedInputError` ``payload-damaged``.
@@ -245,9 +246,9 @@ def read_content(file: BinaryIO, payload: Payload, path: Path) -> Package | None
     try:
         match payload.format:
             case Format.DEB:
-                return read_deb(file)
+                return _named(read_deb(file), bundle)
             case Format.RPM:
-                return read_rpm(file)
+                return _named(read_rpm(file), bundle)
             case Format.ZIP | Format.TAR:
                 check_archive(file, payload.format)
             case Format.EXE:
@@ -257,6 +258,12 @@ def read_content(file: BinaryIO, payload: Payload, path: Path) -> Package | None
     except FormatError as error:
         raise _damaged(path, str(error)) from error
     return None
+
+
+def _named(package: Package, bundle: Bundle) -> Package:
+    if package.name != bundle.provides:
+        raise FormatError(f"is the package {package.name!r}, not {bundle.provides}")
+    return package
 
 
 def _expect(file: BinaryIO, magic: bytes, message: str) -> None:
@@ -323,11 +330,6 @@ def _staged(place: Path, source: Path) -> Path:
         staged.unlink()
         raise
     return staged
-
-
-def _read_staged(staged: Path, payload: Payload, source: Path) -> Package | None:
-    with staged.open("rb") as file:
-        return read_content(file, payload, source)
 
 
 def _sha256(path: Path) -> str:

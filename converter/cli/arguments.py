@@ -92,7 +92,9 @@ _as_is = click.option(
 
 
 _drivers = click.option(
-    "--drivers", type=_PATH, help="The driver store, instead of $CONVERTER_DRIVERS or your own."
+    "--drivers",
+    type=_FileName(path_type=Path, exists=True, file_okay=False),
+    help="The driver store, instead of $CONVERTER_DRIVERS or your own.",
 )
 _agent = click.option(
     "--agent",

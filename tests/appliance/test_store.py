@@ -102,5 +102,6 @@ def test_what_is_no_key(package: Path, tmp_path: Path) -> None:
 
 
 def test_a_store_that_is_not_there_is_usage(tmp_path: Path) -> None:
-    refused = converter("plan", "/dev/null", "--drivers", tmp_path / "missing")
-    assert refused.code != 0
+    refused = converter("plan", tmp_path / "guest.raw", "--drivers", tmp_path / "missing")
+    assert refused.code == 2
+    assert "missing" in refused.stderr

@@ -31,6 +31,7 @@ class Server(ThreadingHTTPServer):
     after = 100
     status = 200
     length: int | None = None
+    location = ""
     seen: list[str]
 
 
@@ -47,6 +48,8 @@ class Handler(BaseHTTPRequestHandler):
         begin = int(asked.removeprefix("bytes=").rstrip("-")) if asked and server.ranges else 0
         body = server.data[begin:]
         self.send_response(206 if begin else server.status)
+        if server.location and self.path == "/agent.deb":
+            self.send_header("Location", server.location)
         self.send_header("Content-Length", str(server.length or len(body)))
         self.end_headers()
         if server.breaks:
@@ -114,6 +117,13 @@ def test_begins_again_where_the_server_cannot_go_on(server: Server, tmp_path: Pa
     server.breaks, server.ranges = 1, False
     (entry,) = fetch(server, tmp_path).entries
     assert entry.size == len(DEB)
+
+
+def test_follows_where_it_is_sent(server: Server, tmp_path: Path) -> None:
+    with running() as other:
+        server.status, server.location = 302, address(other).replace("agent", "there")
+        (entry,) = fetch(server, tmp_path).entries
+    assert (entry.origin, other.seen) == (address(server), [""])
 
 
 def test_gives_up(server: Server, tmp_path: Path) -> None:

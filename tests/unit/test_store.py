@@ -71,6 +71,8 @@ class TestAdding:
             ("amazon-ssm-agent/deb-x86_64", b""),
             ("amazon-ssm-agent/deb-x86_64", DEB[:-900]),
             ("amazon-ssm-agent/rpm-x86_64", DEB),
+            ("amazon-ssm-agent/rpm-x86_64", made.rpm(name="bash")),
+            ("amazon-ssm-agent/deb-x86_64", made.deb(made.CONTROL.replace("amazon", "-amazon"))),
             ("aws-nvme/latest", b"PK\x03\x04"),
             ("aws-nvme/latest", packed({"../outside": b"x"})),
             ("aws-nvme/latest", packed({"/etc/passwd": b"x"})),
@@ -78,6 +80,7 @@ class TestAdding:
             ("aws-nvme/latest", packed({"C:/x": b"x"})),
             ("ena-source/tar", made.tar({"../outside": b"x"})),
             ("ena-source/tar", made.tar({}, links={"a/b": "../../x"})),
+            ("ena-source/tar", made.tar({}, links={"a/b": "/etc/passwd"})),
             ("ssm-agent-windows/latest", b"#!/bin/sh\n"),
             ("ec2launch-v2/latest", b"MZ"),
         ],
@@ -89,6 +92,10 @@ class TestAdding:
         assert Store(tmp_path / "store").entries == ()
         left = [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
         assert left == []
+
+    def test_links_within_an_archive_are_fine(self, tmp_path: Path) -> None:
+        data = made.tar({"a/x": b"x"}, links={"a/y": "../a/x", "z": "a/x"})
+        add(tmp_path / "store", data, "ena-source/tar")
 
     def test_refuses_what_the_vendor_did_not_publish(self, tmp_path: Path) -> None:
         bundle, payload = named("amazon-ssm-agent", "deb-x86_64")
@@ -191,6 +198,16 @@ class TestImporting:
         (source / "other.rpm").write_bytes(made.rpm(name="bash"))
         (source / "link.deb").symlink_to("/etc/passwd")
         assert self.bring(source, tmp_path) == ["amazon-ssm-agent/rpm-aarch64", "aws-nvme/2012"]
+
+    @pytest.mark.parametrize(
+        ("version", "payload"),
+        [("1.5.1.6", "2012"), ("1.3.2.53", "2008-r2"), ("1.6.0.35", "latest"), ("", "latest")],
+    )
+    def test_the_inf_tells_drivers_apart(self, tmp_path: Path, version: str, payload: str) -> None:
+        source = tmp_path / "AWSNVMe.zip"
+        text = f"[Version]\nDriverVer = 06/21/2023,{version}\n"
+        source.write_bytes(packed({"AWSNVMe/AWSNVMe.inf": text.encode("utf-16")}))
+        assert self.bring(source, tmp_path) == [f"aws-nvme/{payload}"]
 
     def test_a_zip(self, tmp_path: Path) -> None:
         source = tmp_path / "all.zip"

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from converter.formats import FormatError, inf
+from converter.formats.inf import Service, TargetOS
+
+# Shaped like a vendor's for a storage controller, with every turn of the syntax.
+TEXT = """\
+; A driver of a test; with a comment
+[Version]
+Signature   = "$WINDOWS NT$"
+Class       = SCSIAdapter
+ClassGuid   = {4D36E97B-E325-11CE-BFC1-08002BE10318}
+Provider    = %Vendor%
+CatalogFile = awsnvme.cat
+DriverVer   = 06/21/2023,1.5.1.6
+
+[SourceDisksNames]
+1 = %Disk%,,,
+
+[SourceDisksFiles]
+AWSNVMe.sys = 1
+
+[Manufacturer]
+%Vendor% = Models, NTamd64.6.1, NTamd64.6.3, NTamd64.10.0...14393, \\
+           NTarm64.10.0
+
+[Models.NTamd64.6.1]
+%Device% = Old_Inst, PCI\\VEN_1D0F&DEV_8061
+
+[MODELS.NTAMD64.6.3]
+%Device% = AWSNVMe_Inst, PCI\\VEN_1D0F&DEV_8061, PCI\\CC_010802
+"Other; ""device"", too" = AWSNVMe_Inst, pci\\ven_1d0f&dev_cd00 ; and so on
+
+[Models.NTamd64.10.0...14393]
+%Device% = AWSNVMe_Inst, PCI\\VEN_1D0F&DEV_8061
+
+[Models.NTarm64.10.0]
+%Device% = AWSNVMe_Inst, PCI\\VEN_1D0F&DEV_8061
+
+[AWSNVMe_Inst.NT]
+CopyFiles = @AWSNVMe.sys
+
+[AWSNVMe_Inst.NT.Services]
+AddService = AWSNVMe, 0x00000002, Service_Inst
+
+[Service_Inst]
+ServiceType   = 1 ; SERVICE_KERNEL_DRIVER
+StartType     = 0
+ErrorControl  = 0x1
+ServiceBinary = %12%\\AWSNVMe.sys
+
+[Strings]
+Vendor = "Amazon Inc."
+Disk   = "A disk"
+Device = "AWS NVMe, the controller"
+
+[Strings.0407]
+Vendor = "Amazonas"
+"""
+FOUND = inf.parse(TEXT)
+NVME = ("PCI\\VEN_1D0F&DEV_8061",)
+
+
+def test_what_it_says_of_itself() -> None:
+    assert FOUND.version == "1.5.1.6"
+    assert FOUND.value("Version", "provider") == "Amazon Inc."
+    assert FOUND.value("version", "ClassGuid") == "{4D36E97B-E325-11CE-BFC1-08002BE10318}"
+    assert FOUND.catalogs == ("awsnvme.cat",)
+    assert FOUND.files == ("AWSNVMe.sys",)
+    keys = [line.key for line in FOUND.lines("Models.NTamd64.6.3")]
+    assert keys == ["AWS NVMe, the controller", 'Other; "device", too']
+
+
+@pytest.mark.parametrize(
+    ("version", "target", "ids"),
+    [
+        ((6, 1, 7601), TargetOS(6, 1, 0, "x86_64"), [NVME]),
+        (
+            (6, 3, 9600),
+            TargetOS(6, 3, 0, "x86_64"),
+            [(*NVME, "PCI\\CC_010802"), ("PCI\\VEN_1D0F&DEV_CD00",)],
+        ),
+        (
+            (10, 0, 10240),
+            TargetOS(6, 3, 0, "x86_64"),
+            [(*NVME, "PCI\\CC_010802"), ("PCI\\VEN_1D0F&DEV_CD00",)],
+        ),
+        ((10, 0, 17763), TargetOS(10, 0, 14393, "x86_64"), [NVME]),
+    ],
+)
+def test_what_it_drives(
+    version: tuple[int, int, int], target: TargetOS, ids: list[tuple[str, ...]]
+) -> None:
+    found = FOUND.devices("x86_64", version)
+    assert {model.target for model in found} == {target}
+    assert [model.hardware_ids for model in found] == ids
+
+
+def test_what_it_does_not_drive() -> None:
+    assert FOUND.devices("x86_64", (6, 0, 6002)) == ()
+    assert FOUND.devices("i686", (10, 0, 19045)) == ()
+
+
+def test_by_which_service() -> None:
+    model = FOUND.devices("x86_64", (10, 0, 17763))[0]
+    assert FOUND.services(model) == (Service("AWSNVMe", "%12%\\AWSNVMe.sys", 0, 1, 1),)
+
+
+def test_another_architecture() -> None:
+    (model,) = FOUND.devices("aarch64", (10, 0, 26100))
+    assert model.target == TargetOS(10, 0, 0, "aarch64")
+    assert FOUND.devices("aarch64", (6, 3, 9600)) == ()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+def test_encodings(encoding: str) -> None:
+    assert inf.parse(inf.decode(TEXT.encode(encoding))).version == "1.5.1.6"
+
+
+@pytest.mark.parametrize(
+    ("data", "match"),
+    [
+        (b"", "no section"),
+        (b"[Manufacturer]\nx=y\n", "no section"),
+        (b"[Version\nx=y\n", "no end"),
+        (b"\xff\xfe\x00", "no text"),
+        (b"[Version]\n" + b"a=b\n" * 200_000, "lines"),
+        (bytes(5 << 20), "more than"),
+    ],
+)
+def test_what_is_none(data: bytes, match: str) -> None:
+    with pytest.raises(FormatError, match=match):
+        inf.parse(inf.decode(data))
+
+
+@given(st.text(alphabet='[]=,;"%\\\n NTamd64.x', max_size=200))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    with contextlib.suppress(FormatError):
+        found = inf.parse(f"[Version]\n[Manufacturer]\nm=x,NTamd64\n{text}")
+        for model in found.devices("x86_64", (10, 0, 1)):
+            found.services(model)
