@@ -31,7 +31,7 @@ from converter.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import FrameType
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -52,7 +52,7 @@ def main() -> NoReturn:
     # What is logged goes to the --log file or nowhere: it holds what a guest says.
     logging.getLogger("converter").addHandler(logging.NullHandler())
     logging.raiseExceptions = False
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:], lambda: stop.was_called))
 
 
 class _Stop:
@@ -61,6 +61,11 @@ class _Stop:
     def __init__(self) -> None:
         self._last = float("-inf")
 
+    @property
+    def was_called(self) -> bool:
+        """Whether anybody wanted the run to end."""
+        return self._last > float("-inf")
+
     def __call__(self, _signal: int, _frame: FrameType | None) -> None:
         now = time.monotonic()
         if now - self._last > _PATIENCE:
@@ -68,8 +73,12 @@ class _Stop:
             raise KeyboardInterrupt
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run one command and give its exit code; nothing but signals' defaults ends it otherwise."""
+def run(arguments: Sequence[str], was_stopped: Callable[[], bool] = lambda: False) -> int:
+    """Run one command and give its exit code; nothing but signals' defaults ends it otherwise.
+
+    What fails after `was_stopped` fails for that reason: Python swallows a KeyboardInterrupt that
+    comes in a finalizer, and the work goes on until it misses the appliance.
+    """
     if not arguments:
         click.echo(
             cli.get_help(click.Context(cli, info_name="converter", **cli.context_settings)),
@@ -79,7 +88,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         result = cli.main(list(arguments), prog_name="converter", standalone_mode=False)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - each has its exit code
-        explained = _explained(error)
+        explained = _explained(KeyboardInterrupt() if was_stopped() else error)
     else:
         return int(result or 0)
     if "--json" in takewhile(lambda word: word != "--", arguments):

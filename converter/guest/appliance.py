@@ -1,7 +1,8 @@
 """A guest in libguestfs' appliance: the only importer of `guestfs`.
 
-The appliance is a small VM with the disks attached; the guest's filesystems are mounted there and
-nothing of the guest's is run. One start serves a whole conversion. Limits: file names that are
+The appliance is a small VM with the disks attached, without a network; the guest's filesystems are
+mounted there. Nothing of the guest's is run but its package manager (`guest.packages`), when there
+is something to install. One start serves a whole conversion. Limits: file names that are
 not UTF-8 can be listed but not opened (the Python binding takes `str` in UTF-8 only).
 
 See guestfs(3); the errors of its Python binding are `RuntimeError`s holding strerror(3) texts.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import json
@@ -18,6 +19,7 @@ from converter.doctor import Check
 from converter.errors import (
     ConversionError,
     DamagedInputError,
+    GuestError,
     GuestRefusedError,
     HostError,
     UsageError,
@@ -270,6 +272,20 @@ class TestSignals:
             cli.main()
         assert caught.value.code == 130
         assert cleared == ["away"]
+
+    def test_that_python_swallows_are_the_reason_for_what_follows(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupted(*_: Any, **__: Any) -> None:
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGTERM)
+            raise GuestError("guest-operation-failed", "the appliance is gone")
+
+        monkeypatch.setattr(pipeline, "inspect", interrupted)
+        monkeypatch.setattr(sys, "argv", ["converter", "inspect", "x"])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        assert caught.value.code == 130
 
     def test_that_are_ignored_stay_ignored(self, monkeypatch: pytest.MonkeyPatch) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
