@@ -17,8 +17,7 @@ from converter.bundles import Format
 from converter.formats import FormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import BinaryIO
+    from typing import IO, BinaryIO
 
 # Vendors' archives have some hundreds of files, and 250 MB.
 MEMBER_LIMIT: Final = 20_000
@@ -34,20 +33,17 @@ DAMAGE: Final = (
 def check_archive(file: BinaryIO, kind: Format) -> None:
     """Raise `FormatError` unless `file` is a whole archive that could be unpacked safely."""
     try:
-        for pieces in _zip(file) if kind is Format.ZIP else _tar(file):
-            for _piece in pieces:
-                pass
+        _read_zip(file) if kind is Format.ZIP else _read_tar(file)
     except DAMAGE as error:
         raise FormatError(f"is damaged: {error}") from error
 
 
-def safe_name(name: str) -> str:
-    """Give `name` as a relative path. Raises `FormatError` for one that would lead elsewhere."""
+def _check_name(name: str) -> None:
+    """Raise `FormatError` for a name that would lead elsewhere."""
     plain = name.replace("\\", "/")
     parts = PurePosixPath(plain).parts
     if not parts or plain.startswith("/") or ".." in parts or "\0" in name or ":" in parts[0]:
         raise FormatError(f"{name[:200]!r} leads out of the archive")
-    return "/".join(parts)
 
 
 class _Bounds:
@@ -67,43 +63,38 @@ class _Bounds:
                 f"{name[:200]!r}: with it, the archive holds {self._size + size} bytes"
             )
 
-    def content(self, piece: bytes) -> bytes:
-        """Count what really came out of a member."""
-        self._size += len(piece)
-        if self._size > CONTENT_LIMIT:
-            raise FormatError(f"holds more than {CONTENT_LIMIT} bytes")
-        return piece
+    def content(self, content: IO[bytes]) -> None:
+        """Read a member to its end, and count what really comes out of it."""
+        while piece := content.read(_PIECE):
+            self._size += len(piece)
+            if self._size > CONTENT_LIMIT:
+                raise FormatError(f"holds more than {CONTENT_LIMIT} bytes")
 
 
-def _zip(file: BinaryIO) -> Iterator[Iterator[bytes]]:
+def _read_zip(file: BinaryIO) -> None:
     bounds = _Bounds()
     with zipfile.ZipFile(file) as archive:
         for member in archive.infolist():
-            safe_name(member.filename)
+            _check_name(member.filename)
             bounds.member(member.filename, member.file_size)
             if not member.is_dir():
                 with archive.open(member) as content:
-                    yield _pieces(content, bounds)  # type: ignore[arg-type]
+                    bounds.content(content)
 
 
-def _tar(file: BinaryIO) -> Iterator[Iterator[bytes]]:
+def _read_tar(file: BinaryIO) -> None:
     bounds = _Bounds()
     with tarfile.open(fileobj=file, mode="r:*") as archive:
         for member in archive:
-            safe_name(member.name)
+            _check_name(member.name)
             if member.issym():
                 target = posixpath.join(posixpath.dirname(member.name), member.linkname)
-                safe_name(posixpath.normpath(target))
+                _check_name(posixpath.normpath(target))
             elif member.islnk():
-                safe_name(member.linkname)
+                _check_name(member.linkname)
             elif not (member.isreg() or member.isdir()):
                 raise FormatError(f"{member.name[:200]!r} is neither a file nor a directory")
             bounds.member(member.name, member.size)
             content = archive.extractfile(member) if member.isreg() else None
             if content is not None:
-                yield _pieces(content, bounds)  # type: ignore[arg-type]
-
-
-def _pieces(content: BinaryIO, bounds: _Bounds) -> Iterator[bytes]:
-    while piece := content.read(_PIECE):
-        yield bounds.content(piece)
+                bounds.content(content)

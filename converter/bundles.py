@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from converter.model import LinuxFacts
 
 DEFINITIONS: Final = Path(__file__).parent / "drivers"
-# A payload without a version of its own is what the vendor calls the newest.
-NEWEST: Final = "latest"
 _UPSTREAM: Final = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 
 

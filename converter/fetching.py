@@ -64,14 +64,11 @@ def download(url: str, target: Path, *, limit: int, progress: Callable[[float], 
     pool = _pool(url)
     last: Exception | None = None
     for _ in range(_TRIES):
-        begun = target.stat().st_size if target.exists() else 0
         try:
             if _transfer(pool, url, target, limit=limit, progress=progress):
                 return
         except _BROKEN as error:
             last = error
-            if target.exists() and target.stat().st_size > begun:
-                continue
         except urllib3.exceptions.HTTPError as error:
             raise _failed(url, str(error)) from error
         except OSError as error:
@@ -101,7 +98,7 @@ def _transfer(
         elif response.status != 206:
             raise _failed(url, f"the server says {response.status} {response.reason or ''}".strip())
         length = response.headers.get("Content-Length", "")
-        total = have + int(length) if length.isdigit() else 0
+        total = have + int(length) if length.isdecimal() and length.isascii() else 0
         if total > limit:
             raise _failed(url, f"has {total} bytes, more than {limit}")
         with target.open("ab" if have else "wb") as file:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tarfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Final
+from tempfile import NamedTemporaryFile
+from typing import IO, TYPE_CHECKING, Final
 
 from converter import bundles
 from converter.archive import DAMAGE, check_archive
@@ -27,13 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from converter.bundles import Bundle, Payload
+    from converter.formats.package import Package
     from converter.store import Entry, Store
 
 _ISO_LIMIT: Final = 8 << 30
 _ISO_MEMBERS: Final = 100_000
 _ISO_MAGIC: Final = (0x8001, b"CD001")
 _UDF_MAGIC: Final = (b"BEA01",)
-_PIECE: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +102,33 @@ def _matches(candidate: _Candidate) -> Iterator[tuple[Bundle, Payload]]:
     """Give the one payload that a file is, if it is any."""
     name = PurePosixPath(candidate.name).name.casefold()
     kind = name.rpartition(".")[2]
+    package = _package(candidate, kind)
     for bundle in bundles.definitions():
-        if kind in (Format.DEB, Format.RPM):
-            payloads = [p for p in bundle.payloads if _is_package(candidate, bundle, p, kind)]
+        if package is not None:
+            payloads = [p for p in bundle.payloads if _is_for(bundle, p, package, kind)]
+            versions = [package.version]
         else:
             payloads = [p for p in bundle.payloads if p.file.casefold() == name]
-        # The vendor's folder tells the version, where files of several have the same name.
-        parts = PurePosixPath(candidate.name).parts
-        exact = [p for p in payloads if p.version and p.version in parts]
-        if len(payloads) > 1 and not exact and kind == Format.ZIP:
-            found = list(_driver_versions(candidate))
-            exact = [p for p in payloads if p.version and any(_is_of(p, v) for v in found)]
-        for payload in (exact or payloads)[:1]:
+            # The vendor's folder tells the version, where files of several have the same name.
+            versions = [*PurePosixPath(candidate.name).parts]
+            if len(payloads) > 1 and kind == Format.ZIP:
+                versions += _driver_versions(candidate)
+        exact = [p for p in payloads if p.version and any(_is_of(p, v) for v in versions)]
+        for payload in (exact or [p for p in payloads if not package or not p.version])[:1]:
             yield bundle, payload
+
+
+def _package(candidate: _Candidate, kind: str) -> Package | None:
+    """Read a package, None for what is none by its name."""
+    if kind not in (Format.DEB, Format.RPM):
+        return None
+    with candidate.path.open("rb") as file:
+        return read_deb(file) if kind == Format.DEB else read_rpm(file)
+
+
+def _is_for(bundle: Bundle, payload: Payload, package: Package, kind: str) -> bool:
+    is_it = payload.format == kind and bundle.provides == package.name
+    return is_it and package.architecture in payload.architectures
 
 
 def _driver_versions(candidate: _Candidate) -> Iterator[str]:
@@ -128,21 +144,8 @@ def _driver_versions(candidate: _Candidate) -> Iterator[str]:
 
 
 def _is_of(payload: Payload, version: str) -> bool:
-    return f"{version}.".startswith(f"{payload.version}.")
-
-
-def _is_package(candidate: _Candidate, bundle: Bundle, payload: Payload, kind: str) -> bool:
-    if payload.format != kind:
-        return False
-    with candidate.path.open("rb") as file:
-        package = read_deb(file) if kind == Format.DEB else read_rpm(file)
-    if package.name != bundle.provides:
-        return False
-    fits = package.architecture in payload.architectures
-    if payload.version:
-        return fits and package.version.startswith(payload.version)
-    rivals = [p for p in bundle.payloads if p.version and package.version.startswith(p.version)]
-    return fits and not [p for p in rivals if p.format == kind]
+    upstream = version.partition("-")[0]
+    return f"{upstream}.".startswith(f"{payload.version}.")
 
 
 def _candidates(source: Path, work: Path) -> Iterator[_Candidate]:
@@ -203,10 +206,9 @@ def _of_iso(source: Path, work: Path) -> Iterator[_Candidate]:
                 continue
             if size > PAYLOAD_LIMIT:
                 raise FormatError(f"{name!r}: has {size} bytes, no payload is as large")
-            target = work / f"{len(list(work.iterdir()))}"
-            with target.open("wb") as file:
+            with NamedTemporaryFile(dir=work, delete=False) as file:
                 image.read_into(path, file)
-            yield _Candidate(f"{source}!{name}", target)
+            yield _Candidate(f"{source}!{name}", Path(file.name))
 
 
 def _of_archive(source: Path, work: Path) -> Iterator[_Candidate]:
@@ -218,14 +220,17 @@ def _of_archive(source: Path, work: Path) -> Iterator[_Candidate]:
         with zipfile.ZipFile(source) as archive:
             for member in archive.infolist():
                 if _is_wanted(member.filename) and not member.is_dir():
-                    target = work / f"{len(list(work.iterdir()))}"
-                    target.write_bytes(archive.read(member))
-                    yield _Candidate(f"{source}!{member.filename}", target)
+                    with archive.open(member) as packed:
+                        yield _Candidate(f"{source}!{member.filename}", _unpacked(packed, work))
         return
     with tarfile.open(source) as tar:
         for entry in tar:
             content = tar.extractfile(entry) if entry.isreg() and _is_wanted(entry.name) else None
             if content is not None:
-                target = work / f"{len(list(work.iterdir()))}"
-                target.write_bytes(content.read())
-                yield _Candidate(f"{source}!{entry.name}", target)
+                yield _Candidate(f"{source}!{entry.name}", _unpacked(content, work))
+
+
+def _unpacked(content: IO[bytes], work: Path) -> Path:
+    with NamedTemporaryFile(dir=work, delete=False) as file:
+        shutil.copyfileobj(content, file)
+    return Path(file.name)

@@ -18,7 +18,7 @@ from converter.formats import FormatError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from typing import BinaryIO
+    from typing import IO
 
 _DEPTH: Final = 32
 # pycdlib meets an image that lies with any of these.
@@ -82,7 +82,7 @@ class Image:
             return raw.decode("utf-16-be", "replace")
         return raw.decode("latin-1" if self._key == "udf_path" else "ascii", "replace")
 
-    def read_into(self, path: str, target: BinaryIO) -> None:
+    def read_into(self, path: str, target: IO[bytes]) -> None:
         """Write the content of the file `path` to `target`."""
         with _errors():
             self._facade.get_file_from_iso_fp(target, **{self._key: path})

@@ -32,6 +32,7 @@ from converter.formats.package import Package, read_deb, read_rpm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import BufferedReader
     from typing import BinaryIO
 
     from converter.bundles import Bundle, Payload
@@ -122,7 +123,7 @@ class Store:
                 size = os.fstat(file.fileno()).st_size
                 if size != entry.size:
                     raise _damaged(path, f"has {size} bytes, the lock says {entry.size}")
-                if _sha256(path) != entry.sha256:
+                if hashlib.file_digest(file, "sha256").hexdigest() != entry.sha256:
                     raise _damaged(path, "is not what was locked: its SHA-256 differs")
                 package = read_content(file, bundle, payload, path)
         except OSError as error:
@@ -275,7 +276,7 @@ def _damaged(path: Path, what: str) -> DamagedInputError:
     return DamagedInputError("payload-damaged", f"{path}: {what}", hint=_AGAIN)
 
 
-def _opened(path: Path) -> BinaryIO:
+def _opened(path: Path) -> BufferedReader:
     """Open a regular file of the store: no link, no device, nothing that would wait."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     file = os.fdopen(os.open(path, flags), "rb")

@@ -8,6 +8,7 @@ from converter import bundles, fetching, importing, pipeline, provision, signatu
 from converter.cli import output
 from converter.cli.terminal import monitor
 from converter.errors import ConversionError, DamagedInputError, UsageError
+from converter.handoff.facts import jsonable
 from converter.handoff.workspace import scratch
 from converter.store import Store, default_directory
 
@@ -65,10 +66,7 @@ def list_for(disks: Sequence[Path], wanted: Wanted, *, as_json: bool) -> int:
     """Print what the guest on `disks` would get, and why the rest would not."""
     with monitor() as shown:
         _, inspection = pipeline.inspect(disks, monitor=shown)
-    rows = [
-        {"bundle": outcome.bundle, "verdict": outcome.verdict, "reason": outcome.reason}
-        for outcome in provision.explain(inspection.facts.os, wanted)
-    ]
+    rows = jsonable(list(provision.explain(inspection.facts.os, wanted)))
     if as_json:
         output.show_json({"bundles": rows})
         return 0
@@ -151,7 +149,7 @@ def _answer(
     store: Store, entries: Sequence[Entry], failures: Sequence[ConversionError], *, as_json: bool
 ) -> int:
     problems = [{"code": e.code, "message": e.message, "hint": e.hint} for e in failures]
-    rows = [_entry(entry) for entry in entries]
+    rows = jsonable(list(entries))
     if as_json:
         output.show_json({"store": str(store.directory), "payloads": rows, "problems": problems})
     else:
@@ -164,18 +162,6 @@ def _answer(
             if problem["hint"]:
                 output.show(f"  → {problem['hint']}")
     return failures[0].exit_code if failures else 0
-
-
-def _entry(entry: Entry) -> dict[str, Any]:
-    return {
-        "bundle": entry.bundle,
-        "payload": entry.payload,
-        "version": entry.version,
-        "sha256": entry.sha256,
-        "size": entry.size,
-        "signed": entry.signed,
-        "origin": entry.origin,
-    }
 
 
 def verify(directory: Path | None, *, as_json: bool) -> int:

@@ -167,22 +167,21 @@ class _Installation:
 
     def _label(self) -> None:
         """Give its files the labels that rpm would, if the appliance had SELinux."""
-        if is_enabled(self._machine):
-            for path in self._change.files:
-                if path not in self._there:
-                    self._set_label(path)
+        for path in self._change.files if self._labels else ():
+            if path not in self._there:
+                self._set_label(path)
 
     def _set_label(self, path: str) -> None:
         stat = self._machine.lstat(path)
-        if stat is None or not is_enabled(self._machine):
+        if stat is None or self._labels is None:
             return
         label = self._labels.find(path, stat.kind)
         if label is not None:
             self._machine.set_attributes(path, [(LABEL, label)])
 
     @cached_property
-    def _labels(self) -> Labels:
-        return Labels(self._machine)
+    def _labels(self) -> Labels | None:
+        return Labels(self._machine) if is_enabled(self._machine) else None
 
     # --- and out again ----------------------------------------------------------------------------
 
