@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from typing import Any
 
 from hypothesis import settings
@@ -16,6 +17,11 @@ settings.register_profile(
     "converter", max_examples=25, deadline=None, derandomize="CI" in os.environ
 )
 settings.load_profile("converter")
+
+# Whoever started the tests may ignore these (nohup(1), a shell's background jobs), and what ignores
+# them hands that down to every command under test.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Thousands of collected tests are no garbage: looking through them costs a fifth of the time.
 gc.disable()
