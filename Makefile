@@ -38,11 +38,14 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Thousands of small files: in memory, where there is such a place.
 unit: setup
-	$(BIN)/pytest -q -n $(WORKERS) tests/unit
+	scratch=$$(mktemp -d -p $(firstword $(wildcard /dev/shm /tmp))); \
+	trap 'rm -rf "$$scratch"' EXIT; \
+	$(BIN)/pytest -q -n $(WORKERS) --basetemp="$$scratch/unit" tests/unit
 
 test: check unit
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup tests/guests tests/appliance tests/boot
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup tests/guests tests/windows tests/appliance tests/boot
 
 thorough: setup
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m thorough tests/boot
