@@ -67,12 +67,23 @@ def parse(data: bytes) -> Program:
     return _shim(machine, data) or Program(machine, Kind.OTHER)
 
 
+def machine(header: bytes) -> str:
+    """Give the machine of a Windows or EFI program, which begins with `header`.
+
+    Raises `FormatError` for what is none.
+    """
+    (at,) = _unpack("<I", header, 0x3C)
+    if header[:2] != b"MZ" or header[at : at + 4] != b"PE\0\0":
+        raise FormatError("is no program: it has no PE header")
+    (number,) = _unpack("<H", header, at + 4)
+    return _MACHINES.get(number, f"{number:#x}")
+
+
 def _headers(data: bytes) -> tuple[str, list[tuple[bytes, int, int]]]:
     """Give the machine and the sections: name, place in the file, size."""
+    found = machine(data)
     (at,) = _unpack("<I", data, 0x3C)
-    if data[:2] != b"MZ" or data[at : at + 4] != b"PE\0\0":
-        raise FormatError("is no EFI program: it has no PE header")
-    machine, count, optional = _unpack("<HH12xH", data, at + 4)
+    count, optional = _unpack("<H12xH", data, at + 6)
     magic, subsystem = _unpack("<H66xH", data, at + 24)
     if magic not in (_PE32, _PE32_PLUS) or subsystem != _EFI_APPLICATION:
         raise FormatError(f"is no EFI application: PE {magic:#x}, subsystem {subsystem}")
@@ -85,7 +96,7 @@ def _headers(data: bytes) -> tuple[str, list[tuple[bytes, int, int]]]:
         if start + size > len(data):
             raise FormatError(f"is cut off: a section ends at {start + size} of {len(data)}")
         sections.append((name.rstrip(b"\0"), start, size))
-    return _MACHINES.get(machine, f"{machine:#x}"), sections
+    return found, sections
 
 
 def _unpack(form: str, data: bytes, at: int) -> tuple[Any, ...]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from converter.formats import FormatError, ntfs
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -46,10 +48,20 @@ def read_state(kind: str, read: Read) -> State:
             block = read(64 << 10, 4096)
             magic, log = block[64:72], block[96:104]
             return State(is_dirty=magic == b"_BHRfS_M" and any(log))
+        case "ntfs":
+            return _ntfs(read)
         case "jfs":
             block = read(32 << 10, 4096)
             return State(is_dirty=block[:4] == b"JFS1" and any(block[40:44]))
     return State()
+
+
+def _ntfs(read: Read) -> State:
+    try:
+        state = ntfs.read_state(read)
+    except FormatError:
+        return State(has_errors=True)
+    return State(is_dirty=state.is_dirty, has_errors=state.has_errors)
 
 
 def _ext(block: bytes) -> State:

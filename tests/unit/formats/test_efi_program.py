@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.formats import FormatError
-from converter.formats.efi_program import Kind, parse
+from converter.formats.efi_program import Kind, machine, parse
 from tests.unit import efi_programs
 
 
@@ -77,3 +77,37 @@ def test_damage_is_a_format_error(data: bytes, at: int) -> None:
     for damaged in (data, whole[:at] + data + whole[at + len(data) :]):
         with contextlib.suppress(FormatError):
             parse(damaged)
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [(0x8664, "x86_64"), (0xAA64, "aarch64"), (0x14C, "i386"), (0x200, "0x200")],
+)
+def test_the_machine_of_any_program_by_its_header(number: int, name: str) -> None:
+    """That of a Windows program is told as well, whatever it runs under."""
+    data = efi_programs.pe((b".text", b"\x90" * 4096), machine=number, subsystem=3)
+    assert machine(data) == machine(data[:4096]) == machine(data[:70]) == name
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"MZ",
+        b"MZ".ljust(64, b"\0"),
+        b"MZ".ljust(60, b"\0") + b"\xff" * 4,
+        b"ZM" + efi_programs.pe()[2:],
+        b"\x7fELF".ljust(200, b"\0"),
+        efi_programs.pe()[:68],
+        efi_programs.pe()[:69],
+    ],
+)
+def test_what_is_no_program_has_no_machine(data: bytes) -> None:
+    with pytest.raises(FormatError):
+        machine(data)
+
+
+@given(st.binary(max_size=200))
+def test_any_header_is_read(data: bytes) -> None:
+    with contextlib.suppress(FormatError):
+        assert machine(b"MZ" + data)

@@ -107,7 +107,7 @@ def test_btrfs_and_jfs() -> None:
 
 
 @given(
-    st.sampled_from(["ext4", "xfs", "btrfs", "jfs", "vfat", ""]),
+    st.sampled_from(["ext4", "xfs", "btrfs", "jfs", "ntfs", "vfat", ""]),
     st.binary(max_size=4096),
     st.integers(0, 4096),
 )
