@@ -1,8 +1,9 @@
 """Writing another partition table onto a disk's overlay, while nothing else has it open (BOOT-6).
 
 The overlay is ours alone and is published only when it is whole: nothing is lost if this ends
-half-way. What is to be written is shown to parted first, which must see the partitions that were
-planned: a second reader, that shares nothing with what made the table.
+half-way; even so each piece is on the overlay before the next is begun, as `conversion` wants it.
+What is to be written is shown to parted first, which must see the partitions that were planned: a
+second reader, that shares nothing with what made the table.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ def write_table(overlay: Path, change: ConvertTable, *, directory: Path) -> None
     prove(change, directory=directory)
     process.run(["qemu-img", "resize", "-q", "-f", "qcow2", str(overlay), str(change.size)])
     for offset, data in change.pieces:
-        write = f"write -q -s /dev/stdin {offset} {len(data)}"
-        process.run(["qemu-io", "-f", "qcow2", "-c", write, str(overlay)], stdin=data)
+        write = ["-c", f"write -q -s /dev/stdin {offset} {len(data)}", "-c", "flush"]
+        process.run(["qemu-io", "-f", "qcow2", *write, str(overlay)], stdin=data)
 
 
 def prove(change: ConvertTable, *, directory: Path) -> None:

@@ -4,13 +4,16 @@ GRUB's first stages carry the text "Geom", and the number of the sector that the
 0x5C in GRUB 2 (boot.img), at 0x44 in GRUB Legacy (stage1, version 3.2 at 0x3E). The first sector of
 GRUB 2's core.img ends in a block list with the segment 0x820 (GNU GRUB manual, "Image files").
 LILO has its name at 6. Anything else, as Windows, parted and syslinux write it, is taken to start
-the active partition.
+the active partition. There, a filesystem's boot sector counts as code if it is Windows', since
+Vista: it has the name of the file that it loads, BOOTMGR, in it (FAT) or behind it (NTFS).
 """
 
 from __future__ import annotations
 
 import struct
 from typing import TYPE_CHECKING, Final
+
+from converter.disk import ntfs_boot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,6 +36,7 @@ _LEGACY_VERSION: Final = b"\x03\x02"
 _LEGACY_SECTOR: Final = 0x44
 # What starts a filesystem's boot sector. Such a sector, too, ends in 55 AA.
 _FILESYSTEMS: Final = ((3, b"NTFS    "), (3, b"EXFAT   "), (54, b"FAT1"), (82, b"FAT32"))
+_WINDOWS_ON_FAT: Final = b"BOOTMGR"
 # Boot sectors of filesystems that syslinux put its own code into (OEM names).
 _SYSLINUX: Final = (b"SYSLINUX", b"EXTLINUX")
 
@@ -63,12 +67,19 @@ def leads_to_loader(
     if code != CHAIN:
         return _goes_on(read, sector, size=size)
     active = next((partition for partition in partitions if partition.active), None)
-    if active is None or active.start + _SECTOR > size:
+    if active is None or active.start + ntfs_boot.RECORD > size:
         return False
-    record = read(active.start, _SECTOR)
-    if identify(record) == CHAIN:
-        return True  # a boot sector of a kind that is not known here
-    return _goes_on(read, record, size=size)
+    record = read(active.start, ntfs_boot.RECORD)
+    if _is_windows(record) or identify(record[:_SECTOR]) == CHAIN:
+        return True  # the latter: a boot sector of a kind that is not known here
+    return _goes_on(read, record[:_SECTOR], size=size)
+
+
+def _is_windows(record: bytes) -> bool:
+    """Tell whether the first two sectors of a partition are Windows' boot sector."""
+    if record[510:512] != SIGNATURE or not is_filesystem(record):
+        return False
+    return ntfs_boot.starts_windows(record) or _WINDOWS_ON_FAT in record[:510]
 
 
 def _goes_on(read: Read, sector: bytes, *, size: int) -> bool:

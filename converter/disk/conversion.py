@@ -4,6 +4,11 @@ What can be decided from the table alone: which partition gets which number, typ
 where GRUB's core.img goes, how large the disk must be, and why it may not be possible. Identifiers
 are made from those of the old table, so that the same disk always gives the same result. Partitions
 keep their numbers, except those above 4 on an MBR, which has no more.
+
+The first sector tells which table counts. It is written after all that the new table needs, and
+before anything of the old one goes: wherever this ends, the disk has one of the tables, whole. From
+GPT to MBR it also starts at any time, as core.img gets another place. Not so the other way: the GPT
+comes where core.img was. What Windows needs is in `windows_conversion`.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ from converter.data import load
 from converter.disk.boot_code import AREA, GRUB2, KERNEL_SECTOR
 from converter.disk.core_image import block_list
 from converter.disk.table import holds_others
-from converter.disk.writing import GPT_SECTORS, SECTOR, Piece, gpt, mbr
+from converter.disk.writing import GPT_SECTORS, SECTOR, Piece, gpt, mbr, wipe_gpt
 from converter.errors import GuestRefusedError
 from converter.formats import FormatError
 from converter.model import Partition, TableType
@@ -31,7 +36,8 @@ if TYPE_CHECKING:
 
 BIOS_BOOT: Final = "21686148-6449-6e6f-744e-656564454649"
 _LINUX: Final = ("83", "0fc63daf-8483-4772-8e79-3d69d8477de4")
-_MBR_LIMIT: Final = 1 << 32
+# Places and lengths are 32-bit numbers of sectors.
+MBR_LIMIT: Final = (1 << 32) * SECTOR
 _ALIGNMENT: Final = 1 << 20
 
 
@@ -69,17 +75,15 @@ class Conversion:
         if core:
             start = self.core_start // SECTOR
             code[KERNEL_SECTOR : KERNEL_SECTOR + 8] = start.to_bytes(8, "little")
+        written = ((self.core_start, core),) if core else ()
         if self.table is TableType.GPT:
             table = gpt(
                 self.partitions, identifier=self.identifier, size=self.size, boot_code=bytes(code)
             )
-            return (*table, *([(self.core_start, core)] if core else []))
+            return (*table[:-1], *written, table[-1])
         first = mbr(self.partitions, signature=int(self.identifier, 16), boot_code=bytes(code))
-        # The GPT is written over, and its backup, so that nothing finds two tables.
-        behind = core.ljust(GPT_SECTORS * SECTOR, b"\0")
         end = max((part.start + part.size for part in self.partitions), default=0)
-        backup = max(end, self.size // SECTOR * SECTOR - GPT_SECTORS * SECTOR)
-        return ((0, first + behind), (backup, bytes(self.size // SECTOR * SECTOR - backup)))
+        return (*written, (0, first), *wipe_gpt(self.size, end=end))
 
 
 def prepare(read: Read, disk: Disk, table: TableType, *, bios: bool) -> Conversion | None:
@@ -90,35 +94,36 @@ def prepare(read: Read, disk: Disk, table: TableType, *, bios: bool) -> Conversi
     if disk.table is table:
         return None
     if disk.table is TableType.NONE:
-        raise _refusal("none", disk, "is not partitioned", "leave --partition-table out")
+        raise refusal("none", disk, "is not partitioned", "leave --partition-table out")
     if bios and disk.loader != GRUB2:
-        raise _refusal(
+        raise refusal(
             "bootloader",
             disk,
             f"is started by {disk.loader or 'nothing'}; only GRUB 2 in its first sector can follow",
             "install GRUB 2 to the disk (grub-install), or leave --partition-table out",
         )
     boot = read(0, SECTOR)
-    made = _to_mbr(disk, boot) if table is TableType.MBR else _to_gpt(disk, boot, bios=bios)
-    return replace(made, core=_read_core(read, disk, boot)) if bios else made
+    try:
+        extents = _core_extents(read, disk, boot) if bios else ()
+        core = b"".join(_sectors(read, disk, start, count) for start, count in extents)
+    except FormatError as error:
+        raise refusal(
+            "bootloader", disk, f"GRUB's core.img: {error}", "run grub-install"
+        ) from error
+    if table is TableType.GPT:
+        return replace(_to_gpt(disk, boot, bios=bios), core=core)
+    return replace(_to_mbr(disk, boot, used=[(0, _gpt_end(read)), *extents]), core=core)
 
 
-def _refusal(code: str, disk: Disk, found: str, hint: str) -> GuestRefusedError:
+def refusal(code: str, disk: Disk, found: str, hint: str) -> GuestRefusedError:
+    """Give the error that refuses a conversion: its code, what was found, and what to do."""
     return GuestRefusedError(f"table-{code}", f"{disk.device}: {found}", hint=hint)
 
 
-def _read_core(read: Read, disk: Disk, boot: bytes) -> bytes:
+def _core_extents(read: Read, disk: Disk, boot: bytes) -> tuple[tuple[int, int], ...]:
+    """Give where GRUB's core.img lies: first sector and number of each stretch."""
     start = int.from_bytes(boot[KERNEL_SECTOR : KERNEL_SECTOR + 8], "little")
-    data = b""
-    try:
-        data = _sectors(read, disk, start, 1)
-        for at, count in block_list(data):
-            data += _sectors(read, disk, at, count)
-    except FormatError as error:
-        raise _refusal(
-            "bootloader", disk, f"GRUB's core.img: {error}", "run grub-install"
-        ) from error
-    return data
+    return ((start, 1), *block_list(_sectors(read, disk, start, 1)))
 
 
 def _sectors(read: Read, disk: Disk, start: int, count: int) -> bytes:
@@ -130,45 +135,72 @@ def _sectors(read: Read, disk: Disk, start: int, count: int) -> bytes:
 # --- GPT to MBR -----------------------------------------------------------------------------------
 
 
-def _to_mbr(disk: Disk, boot: bytes) -> Conversion:
+def _to_mbr(disk: Disk, boot: bytes, *, used: Sequence[tuple[int, int]]) -> Conversion:
+    """Plan an MBR; in the stretches of sectors that are `used` nothing is to be written before."""
     kept = [partition for partition in disk.partitions if partition.type.lower() != BIOS_BOOT]
+    types = load("partitions")["to_mbr"]
+    numbered = in_mbr(disk, [(part, types.get(part.type.lower(), _LINUX[0])) for part in kept])
+    first = min((partition.start for partition in kept), default=disk.size)
+    start, room = _widest_gap(used, before=first // SECTOR)
+    return Conversion(
+        disk=disk,
+        table=TableType.MBR,
+        partitions=tuple(_with_one_active(numbered)),
+        identifier=f"{mbr_signature(disk):08x}",
+        size=disk.size,
+        boot=boot,
+        core_start=start * SECTOR,
+        core_room=room * SECTOR,
+    )
+
+
+def mbr_signature(disk: Disk) -> int:
+    """Give the signature that a disk with a GPT gets in an MBR."""
+    return zlib.crc32(uuid.UUID(disk.identifier).bytes) or 1
+
+
+def in_mbr(disk: Disk, kept: Sequence[tuple[Partition, str]]) -> list[Partition]:
+    """Give the partitions that stay, each with its type there, as they are in an MBR.
+
+    Raises `GuestRefusedError` where an MBR cannot hold them.
+    """
     if len(kept) > 4:
-        raise _refusal(
+        raise refusal(
             "too-many-partitions",
             disk,
             f"has {len(kept)} partitions that must stay, an MBR has room for 4",
             "remove partitions that are not needed, or keep the GPT: EC2 starts from it too",
         )
-    if any(partition.start + partition.size > _MBR_LIMIT * SECTOR for partition in kept):
-        raise _refusal(
+    if any(part.start + part.size > MBR_LIMIT for part, _ in kept):
+        raise refusal(
             "too-large",
             disk,
             "has partitions beyond 2 TiB, which an MBR cannot tell of",
             "keep the GPT: EC2 starts from it too",
         )
-    signature = zlib.crc32(uuid.UUID(disk.identifier).bytes) or 1
-    types = load("partitions")["to_mbr"]
-    numbered = [
-        replace(
-            partition,
-            number=number,
-            type=types.get(partition.type.lower(), _LINUX[0]),
-            uuid=f"{signature:08x}-{number:02x}",
-            name="",
-        )
-        for number, partition in zip(_numbers(kept), kept, strict=True)
+    signature = mbr_signature(disk)
+    return [
+        replace(part, number=number, type=kind, uuid=f"{signature:08x}-{number:02x}", name="")
+        for number, (part, kind) in zip(_numbers([part for part, _ in kept]), kept, strict=True)
     ]
-    first = min((partition.start for partition in kept), default=disk.size)
-    return Conversion(
-        disk=disk,
-        table=TableType.MBR,
-        partitions=tuple(_with_one_active(numbered)),
-        identifier=f"{signature:08x}",
-        size=disk.size,
-        boot=boot,
-        core_start=SECTOR,
-        core_room=first - SECTOR,
-    )
+
+
+def _gpt_end(read: Read) -> int:
+    """Give the first sector behind the GPT at the start of the disk, as its header says."""
+    header = read(SECTOR, SECTOR)
+    usable = int.from_bytes(header[40:48], "little") if header.startswith(b"EFI PART") else 0
+    return max(1 + GPT_SECTORS, usable)
+
+
+def _widest_gap(used: Sequence[tuple[int, int]], *, before: int) -> tuple[int, int]:
+    """Give the first sector and the number of those that are free, of the longest such stretch."""
+    gaps = []
+    at = 0
+    for start, count in sorted([*used, (before, 0)]):
+        gaps.append((min(start, before) - at, at))
+        at = max(at, start + count)
+    length, start = max(gaps)
+    return start, max(0, length)
 
 
 def _numbers(kept: Sequence[Partition]) -> list[int]:
@@ -195,7 +227,7 @@ def _to_gpt(disk: Disk, boot: bytes, *, bios: bool) -> Conversion:
     if first < start + SECTOR:
         raise _no_room(disk, first)
     if any(partition.number > 128 for partition in kept):
-        raise _refusal("too-many-partitions", disk, "has a partition above 128", "keep the MBR")
+        raise refusal("too-many-partitions", disk, "has a partition above 128", "keep the MBR")
     identifier = uuid.uuid5(uuid.NAMESPACE_OID, f"{disk.identifier} {disk.size}")
     types = load("partitions")["to_gpt"]
     made = [
@@ -232,7 +264,7 @@ def _to_gpt(disk: Disk, boot: bytes, *, bios: bool) -> Conversion:
 
 
 def _no_room(disk: Disk, first: int) -> GuestRefusedError:
-    return _refusal(
+    return refusal(
         "no-room",
         disk,
         f"has its first partition at sector {first // SECTOR}: there is no room for a GPT before",

@@ -1,7 +1,10 @@
 """Partition tables as they are written: the PC's MBR, and GPT with its backup (UEFI 2.10, 5).
 
-The bytes only: where they go, in pieces of offset and data. Numbers and identifiers are kept
-exactly as they are given, which is why this is not left to a library that chooses them.
+The bytes only: where they go, in pieces of offset and data, in the order they are to be written in.
+The first sector of a disk tells which table counts, so it is a piece of its own: what the new table
+needs is written before it, and what is left of the old one is wiped behind it. Numbers and
+identifiers are kept exactly as they are given, which is why this is not left to a library that
+chooses them.
 """
 
 from __future__ import annotations
@@ -57,7 +60,7 @@ def _first_sector(boot_code: bytes, signature: int, entries: Sequence[bytes]) ->
 def gpt(
     partitions: Sequence[Partition], *, identifier: str, size: int, boot_code: bytes
 ) -> tuple[Piece, ...]:
-    """Give the pieces of a GPT on a disk of `size` bytes: protective MBR, table, backup."""
+    """Give the pieces of a GPT on a disk of `size` bytes: backup, table, protective MBR."""
     last = size // SECTOR - 1
     table = _entries(partitions)
     blocks = len(table) // SECTOR
@@ -70,9 +73,18 @@ def gpt(
     protective = _ENTRY.pack(0, b"\0\2\0", _PROTECTIVE, b"\xff\xff\xff", 1, min(last, 0xFFFFFFFF))
     empty = [bytes(_ENTRY.size)] * 3
     return (
-        (0, _first_sector(boot_code, 0, [protective, *empty]) + first + table),
         (backup_at * SECTOR, table + backup),
+        (SECTOR, first + table),
+        (0, _first_sector(boot_code, 0, [protective, *empty])),
     )
+
+
+def wipe_gpt(size: int, *, end: int) -> tuple[Piece, ...]:
+    """Give the pieces that wipe a GPT off a disk of `size` bytes whose partitions end at `end`."""
+    whole = size // SECTOR * SECTOR
+    backup = max(end, whole - GPT_SECTORS * SECTOR)
+    pieces = ((SECTOR, bytes(GPT_SECTORS * SECTOR)), (backup, bytes(whole - backup)))
+    return tuple(piece for piece in pieces if piece[1])
 
 
 def _entries(partitions: Sequence[Partition]) -> bytes:

@@ -8,6 +8,7 @@ import pytest
 
 from converter.disk.boot_code import CHAIN, GRUB2, GRUB_LEGACY, LILO, identify, leads_to_loader
 from converter.model import Partition
+from tests.unit.disk.ntfs_samples import windows_code
 
 SIZE = 1 << 20
 ACTIVE = Partition(1, 64 * 512, 64 * 512, "83", active=True)
@@ -47,11 +48,18 @@ EXTLINUX = sector((0, b"\xeb\x58\x90EXTLINUX"), (0x5A, b"\xfa\x66"))
 SYSLINUX_FAT = sector((0, b"\xeb\x58\x90SYSLINUX"), (82, b"FAT32   "))
 
 
+# What Windows (Vista and later) and mkfs.fat(8) format.
+WINDOWS_FAT = sector(
+    (0, b"\xeb\x58\x90MSDOS5.0"), (82, b"FAT32   "), (0x5A, b"\x33\xc9"), (0x170, b"BOOTMGR    ")
+)
+LINUX_FAT = sector((0, b"\xeb\x58\x90mkfs.fat"), (82, b"FAT32   "), (0x5A, b"\x0e\x1f"))
+
+
 def disk(**sectors: bytes) -> bytes:
     data = bytearray(SIZE)
     for name, content in sectors.items():
         at = int(name.removeprefix("s")) * 512
-        data[at : at + 512] = content
+        data[at : at + len(content)] = content
     return bytes(data)
 
 
@@ -122,7 +130,13 @@ def test_one_whose_next_stage_is_gone_does_not_start(data: bytes) -> None:
         (legacy(66), False),
         (EXTLINUX, True),
         (SYSLINUX_FAT, True),
+        (WINDOWS_FAT, True),
+        (WINDOWS_FAT[:510] + bytes(2), False),
+        (LINUX_FAT, False),
         (NTFS, False),
+        (NTFS + windows_code(), True),
+        (NTFS[:510] + bytes(2) + windows_code(), False),
+        (bytes(512) + windows_code(), False),
         (bytes(512), False),
         (sector(), False),
     ],
@@ -130,7 +144,7 @@ def test_one_whose_next_stage_is_gone_does_not_start(data: bytes) -> None:
 def test_other_code_starts_the_active_partition(
     first: bytes, record: bytes, *, expected: bool
 ) -> None:
-    data = disk(s0=first, s64=record, s65=core_image())
+    data = disk(s0=first, s65=core_image(), s64=record)
     assert leads(data, ACTIVE) is expected
     assert not leads(data, QUIET)
     assert not leads(data)

@@ -13,6 +13,7 @@ from converter.disk.writing import gpt, mbr
 from converter.errors import GuestRefusedError
 from converter.model import Disk, Partition, TableType
 from tests.unit.disk.core_images import core_image
+from tests.unit.disk.cuts import cuts, table
 from tests.unit.disk.test_boot_code import WINDOWS, grub2
 
 SIZE = 16 << 20
@@ -21,6 +22,7 @@ SWAP = "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f"
 ESP = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 DISK = "11111111-2222-3333-4444-555555555555"
 CORE = core_image("biosdisk", "part_gpt")
+CORE_SECTORS = len(CORE) // 512
 
 
 def part(number: int, start: int, sectors: int, kind: str = LINUX, name: str = "") -> Partition:
@@ -80,6 +82,19 @@ def primary(number: int, start: int, sectors: int, kind: str = "83") -> Partitio
     return Partition(number, start * 512, sectors * 512, kind)
 
 
+def tables_at_any_end(image: Image, conversion: Conversion, core: bytes) -> list[TableType]:
+    """Give the kind of the table after every sector that is written; it is always a whole one."""
+    before = bytes(image.data)
+    old, new = image.disk(), image.converted(conversion, core)
+    found = []
+    for cut in cuts(before, conversion.pieces(core), size=conversion.size):
+        disk = table(cut)
+        whole = new if disk.table is new.table else old
+        assert (disk.identifier, disk.partitions) == (whole.identifier, whole.partitions)
+        found.append(disk.table)
+    return found
+
+
 GPT_PARTS = (part(1, 34, 2014, BIOS_BOOT), part(2, 2048, 4096, ESP), part(3, 6144, 8192))
 
 
@@ -120,6 +135,43 @@ class TestGptToMbr:
         assert first.identifier == second.identifier
         assert int(first.identifier, 16)
 
+    @pytest.mark.parametrize(
+        ("parts", "core_at", "expected"),
+        [
+            (GPT_PARTS, 34, range(34 + CORE_SECTORS, 2048)),
+            (GPT_PARTS, 1500, range(34, 1500)),
+            (
+                (part(1, 2048, 2048, BIOS_BOOT), part(2, 4096, 4096)),
+                2048,
+                range(2048 + CORE_SECTORS, 4096),
+            ),
+        ],
+        ids=["behind the old one", "before the old one", "in a later partition"],
+    )
+    def test_core_img_goes_where_nothing_is(
+        self, parts: tuple[Partition, ...], core_at: int, expected: range
+    ) -> None:
+        """As long as the disk has its GPT, GRUB starts from there as before."""
+        conversion = gpt_image(*parts, core_at=core_at).prepared(TableType.MBR)
+        start, room = conversion.core_start // 512, conversion.core_room // 512
+        assert range(start, start + room) == expected
+
+    def test_a_large_gpt_is_not_written_into(self) -> None:
+        image = gpt_image(part(2, 2048, 4096), core_at=1500)
+        header = bytearray(image.read(512, 512))
+        header[40:48] = (200).to_bytes(8, "little")
+        image.put(512, bytes(header))
+        assert image.prepared(TableType.MBR).core_start == 200 * 512
+
+    def test_an_end_at_any_sector_leaves_one_table_whole_and_grub_starting(self) -> None:
+        image = gpt_image(*GPT_PARTS)
+        before, old = bytes(image.data), slice(34 * 512, 34 * 512 + len(CORE))
+        conversion = image.prepared(TableType.MBR)
+        assert len(set(tables_at_any_end(image, conversion, CORE))) == 2
+        for cut in cuts(before, conversion.pieces(CORE), size=SIZE):
+            assert table(cut).boot_code
+            assert cut[old] == before[old]
+
     def test_without_bios_there_is_no_boot_code(self) -> None:
         image = gpt_image(part(1, 2048, 4096, ESP), part(2, 6144, 8192))
         conversion = image.prepared(TableType.MBR, bios=False)
@@ -132,7 +184,7 @@ class TestGptToMbr:
         last = GPT_PARTS[2]
         whole = replace(last, size=SIZE - last.start, type="83")
         conversion = replace(image.prepared(TableType.MBR), partitions=(whole,))
-        assert sum(len(data) for offset, data in conversion.pieces(b"") if offset) == 0
+        assert [offset for offset, _ in conversion.pieces(b"")] == [0, 512]
 
     @pytest.mark.parametrize(
         ("image", "code"),
@@ -176,6 +228,13 @@ class TestMbrToGpt:
         assert after.size == SIZE
         assert after.boot_code
         assert len({p.uuid for p in after.partitions}) == 3
+
+    @pytest.mark.parametrize("sectors", [4096, SIZE // 512 - 2048])
+    def test_an_end_at_any_sector_leaves_one_table_whole(self, sectors: int) -> None:
+        image = mbr_image(primary(1, 2048, sectors))
+        found = tables_at_any_end(image, image.prepared(TableType.GPT), CORE)
+        assert found[-1] is TableType.GPT
+        assert found[0] is found[-2] is TableType.MBR
 
     def test_logical_partitions_become_partitions_like_others(self) -> None:
         image = mbr_image(primary(1, 2048, 2048), primary(2, 4096, 8192, "05"))
