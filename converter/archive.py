@@ -2,11 +2,15 @@
 
 A zip or tar is looked through once, to its end: every name must stay below where it would be
 unpacked, and what it holds must have bounds. Nothing is unpacked by this.
+
+The names of Windows' own formats must be a file's on Windows too: no stream, no device
+(learn.microsoft.com, "Naming Files, Paths, and Namespaces").
 """
 
 from __future__ import annotations
 
 import posixpath
+import re
 import tarfile
 import zipfile
 import zlib
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
 MEMBER_LIMIT: Final = 20_000
 CONTENT_LIMIT: Final = 1 << 30
 _PIECE: Final = 1 << 20
+_DEVICE: Final = re.compile(
+    r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(?:\..*)?", re.I
+)
 # What reading a damaged archive ends with.
 DAMAGE: Final = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError,
@@ -44,6 +51,14 @@ def _check_name(name: str) -> None:
     parts = PurePosixPath(plain).parts
     if not parts or plain.startswith("/") or ".." in parts or "\0" in name or ":" in parts[0]:
         raise FormatError(f"{name[:200]!r} leads out of the archive")
+
+
+def check_windows_name(name: str) -> None:
+    """Raise `FormatError` for a name that would lead elsewhere, or is no file's on Windows."""
+    _check_name(name)
+    for part in name.replace("\\", "/").split("/"):
+        if ":" in part or _DEVICE.fullmatch(part.rstrip(" .")):
+            raise FormatError(f"{name[:200]!r} is no name of a file on Windows")
 
 
 class _Bounds:
@@ -75,7 +90,7 @@ def _read_zip(file: BinaryIO) -> None:
     bounds = _Bounds()
     with zipfile.ZipFile(file) as archive:
         for member in archive.infolist():
-            _check_name(member.filename)
+            check_windows_name(member.filename)
             bounds.member(member.filename, member.file_size)
             if not member.is_dir():
                 with archive.open(member) as content:

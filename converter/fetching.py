@@ -47,7 +47,7 @@ def fetch(
         raise UsageError(
             "fetch-by-hand",
             f"{bundle.name}/{payload.name}: its vendor does not give it without a click",
-            hint=f"get {payload.file} from {bundle.origin}, then: converter drivers import FILE",
+            hint=f"get it as {bundle.origin} tells, then: converter drivers import FILE",
         )
     target = work / payload.file
     download(payload.url, target, limit=PAYLOAD_LIMIT, progress=progress)

@@ -8,22 +8,27 @@ and a failure is an error that quotes it.
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import shutil
 import subprocess
+import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from converter.errors import ConversionError, HostError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 log = logging.getLogger(__name__)
 
 # What a failing tool says is at the end of what it printed.
 _TAIL = 2000
+# What a tool may take that reads what nobody vouches for.
+_MEMORY = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,23 @@ def start(  # noqa: PLR0913 - as many as a process has
         raise HostError("tool-unstartable", f"{argv[0]} cannot be started: {error}") from error
 
 
+@contextmanager
+def _killed_late(
+    child: subprocess.Popen[bytes], name: str, timeout: float | None
+) -> Iterator[None]:
+    """Kill the child when its time is over, or when whatever waits for it is interrupted."""
+    try:
+        yield
+    except subprocess.TimeoutExpired as error:
+        child.kill()
+        raise ConversionError(
+            "tool-timeout", f"{name} did not finish within {timeout:g} s"
+        ) from error
+    except BaseException:
+        child.kill()
+        raise
+
+
 def run(
     argv: Sequence[str], *, timeout: float | None = None, check: bool = True, stdin: bytes = b""
 ) -> Completed:
@@ -81,19 +103,28 @@ def run(
     Raises `ConversionError` ``tool-failed`` when it exits non-zero (unless `check` is false) and
     ``tool-timeout`` when it runs longer than `timeout` seconds; it is killed then.
     """
-    with start(argv, stdin=subprocess.PIPE) as child:
-        try:
-            out, err = child.communicate(stdin, timeout=timeout)
-        except subprocess.TimeoutExpired as error:
-            child.kill()
-            raise ConversionError(
-                "tool-timeout", f"{argv[0]} did not finish within {timeout:g} s"
-            ) from error
-        except BaseException:
-            child.kill()
-            raise
+    with start(argv, stdin=subprocess.PIPE) as child, _killed_late(child, argv[0], timeout):
+        out, err = child.communicate(stdin, timeout=timeout)
     done = Completed(child.returncode, out, err)
     log.debug("exit %d: %s", done.status, done.reason if done.status else argv[0])
     if check and done.status != 0:
         raise ConversionError("tool-failed", f"{argv[0]} failed: {done.reason}")
     return done
+
+
+def pour(argv: Sequence[str], target: IO[bytes], *, limit: int, timeout: float) -> Completed:
+    """Run `argv`, a tool that reads what may be hostile, and keep its output in the file `target`.
+
+    The kernel ends it (prlimit(1)) when a file of its gets more than `limit` bytes, or it takes a
+    lot of memory; it is killed after `timeout` seconds. Raises `ConversionError` ``tool-timeout``.
+    """
+    bounds = [f"--fsize={limit}", f"--as={_MEMORY}", "--core=0"]
+    command = ["prlimit", *bounds, find_tool(argv[0]), *argv[1:]]
+    with tempfile.TemporaryFile() as said:
+        with (
+            start(command, stdout=target, stderr=said) as child,
+            _killed_late(child, argv[0], timeout),
+        ):
+            status = child.wait(timeout)
+        said.seek(max(0, said.seek(0, os.SEEK_END) - _TAIL))
+        return Completed(status, b"", said.read())

@@ -17,17 +17,18 @@ import hashlib
 import os
 import stat
 import tempfile
+import zipfile
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from converter import bundles, signature
+from converter import bundles, driver_package, signature
 from converter.archive import check_archive
 from converter.bundles import Format
 from converter.errors import ConversionError, DamagedInputError, UsageError, writing_failed
-from converter.formats import FormatError
+from converter.formats import FormatError, installer
 from converter.formats.package import Package, read_deb, read_rpm
 
 if TYPE_CHECKING:
@@ -71,11 +72,15 @@ class _Lock(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A payload that was found to be what it must be: its file, and what it says of itself."""
+    """A payload that was found to be what it must be: its file, and what it says of itself.
+
+    `is_unsigned`: there is a key to check its vendor's signature with, and no signature.
+    """
 
     entry: Entry
     path: Path
     package: Package | None = None
+    is_unsigned: bool = False
 
 
 def default_directory() -> Path | None:
@@ -125,15 +130,19 @@ class Store:
                     raise _damaged(path, f"has {size} bytes, the lock says {entry.size}")
                 if hashlib.file_digest(file, "sha256").hexdigest() != entry.sha256:
                     raise _damaged(path, "is not what was locked: its SHA-256 differs")
-                package = read_content(file, bundle, payload, path)
+                package = read_content(file, bundle, payload, path).package
         except OSError as error:
             raise _damaged(path, error.strerror or str(error)) from error
-        if entry.signed:
-            key = self.key(bundle)
+        key = self.key(bundle)
+        detached = path.with_name(path.name + SIGNATURE)
+        # A signature that lies there counts, whatever the lock says.
+        is_signed = entry.signed or os.path.lexists(detached)
+        if is_signed:
             if key is None:
                 raise _damaged(path, f"there is no key {KEYS}/{bundle.name}.asc for its signature")
-            signature.check(path, path.with_name(path.name + SIGNATURE), key)
-        return Checked(entry, path, package)
+            signature.check(path, detached, key)
+        is_unsigned = bool(payload.signature) and key is not None and not is_signed
+        return Checked(entry, path, package, is_unsigned)
 
     def key(self, bundle: Bundle) -> Path | None:
         """Give the file of the key that signatures of a bundle are checked with."""
@@ -163,7 +172,7 @@ class Store:
         staged = _staged(place, source)
         try:
             with staged.open("rb") as file:
-                package = read_content(file, bundle, payload, source)
+                content = read_content(file, bundle, payload, source)
             if signed_by is not None:
                 self._check_signature(bundle, staged, signed_by)
             entry = Entry(
@@ -173,14 +182,17 @@ class Store:
                 staged.stat().st_size,
                 _sha256(staged),
                 origin,
-                package.version if package else payload.version,
+                content.version or payload.version,
                 signed_by is not None,
             )
             if payload.sha256 and payload.sha256 != entry.sha256:
                 raise _damaged(source, "is not what the vendor publishes: its SHA-256 differs")
-            if signed_by is not None:
-                _write(final.with_name(final.name + SIGNATURE), signed_by)
+            detached = final.with_name(final.name + SIGNATURE)
             with self._locked():
+                if signed_by is None:
+                    detached.unlink(missing_ok=True)
+                else:
+                    _write(detached, signed_by)
                 staged.replace(final)
                 self._lock(entry)
         except OSError as error:
@@ -238,7 +250,15 @@ def known(entry: Entry) -> tuple[Bundle, Payload]:
     )
 
 
-def read_content(file: BinaryIO, bundle: Bundle, payload: Payload, path: Path) -> Package | None:
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a payload says of itself."""
+
+    version: str = ""
+    package: Package | None = None
+
+
+def read_content(file: BinaryIO, bundle: Bundle, payload: Payload, path: Path) -> Content:
     """Read a payload as what it is meant to be; `path` is what messages call it.
 
     Raises `DamagedInputError` ``payload-damaged``.
@@ -250,21 +270,35 @@ def read_content(file: BinaryIO, bundle: Bundle, payload: Payload, path: Path) -
                 return _named(read_deb(file), bundle)
             case Format.RPM:
                 return _named(read_rpm(file), bundle)
-            case Format.ZIP | Format.TAR:
+            case Format.ZIP:
+                return _zip(file, bundle, payload)
+            case Format.TAR:
                 check_archive(file, payload.format)
             case Format.EXE:
                 _expect(file, b"MZ", "no program for Windows")
             case Format.MSI:
-                _expect(file, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "no Windows Installer package")
+                _expect(file, installer.MAGIC, "no Windows Installer package")
     except FormatError as error:
         raise _damaged(path, str(error)) from error
-    return None
+    return Content()
 
 
-def _named(package: Package, bundle: Bundle) -> Package:
+def _named(package: Package, bundle: Bundle) -> Content:
     if package.name != bundle.provides:
         raise FormatError(f"is the package {package.name!r}, not {bundle.provides}")
-    return package
+    return Content(package.version, package)
+
+
+def _zip(file: BinaryIO, bundle: Bundle, payload: Payload) -> Content:
+    check_archive(file, Format.ZIP)
+    if payload.holds:
+        with zipfile.ZipFile(file) as archive:
+            names = (PurePosixPath(entry.filename).name for entry in archive.infolist())
+            if payload.holds.casefold() not in map(str.casefold, names):
+                raise FormatError(f"has no {payload.holds} in it")
+    if driver_package.is_package(bundle):
+        return Content(driver_package.check(file, bundle, payload))
+    return Content()
 
 
 def _expect(file: BinaryIO, magic: bytes, message: str) -> None:

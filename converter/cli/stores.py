@@ -171,8 +171,10 @@ def verify(directory: Path | None, *, as_json: bool) -> int:
     failures: list[ConversionError] = []
     for entry in store.entries:
         try:
-            store.check(entry)
+            checked = store.check(entry)
             whole.append(entry)
+            if checked.is_unsigned and not as_json:
+                output.show(f"{checked.path}: there is a key, but no signature to check with it")
         except DamagedInputError as error:
             failures.append(error)
     return _answer(store, whole, failures, as_json=as_json)

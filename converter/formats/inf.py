@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 LIMIT: Final = 4 << 20
 _LINES: Final = 100_000
+# Strings can stand for much more than there is: what a line, a string and all of it may have.
+_LINE: Final = 64 << 10
+_SUBSTITUTED: Final = 4096
+_TOTAL: Final = 4 * LIMIT
 _STRING: Final = re.compile(r"%([^%\s][^%]*)%")
 _DECORATION: Final = re.compile(
     r"NT(?P<architecture>x86|amd64|arm64|arm|ia64)?(?P<rest>(?:\.[^.]*)*)", re.I
@@ -94,45 +98,92 @@ class Inf:
                 return found[0] if found else ""
         return ""
 
-    @property
-    def catalogs(self) -> tuple[str, ...]:
-        """The signed catalogs that vouch for the package."""
-        keys = [
-            line for line in self.lines("Version") if line.key.lower().startswith("catalogfile")
-        ]
-        return tuple(dict.fromkeys(line.values[0] for line in keys if line.values))
+    def files(self, architecture: str) -> tuple[str, ...]:
+        """Give what the INF copies on an architecture, and the catalogs that vouch for it.
 
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The files that the package is made of, but for the INF and its catalogs."""
-        sections = [n for n in self.sections if n.split(".")[0] == "sourcedisksfiles"]
-        return tuple(dict.fromkeys(line.key for name in sections for line in self.lines(name)))
+        The files are relative to the INF, with backslashes.
+        """
+        found: dict[str, str] = {}
+        for name in self._decorated("SourceDisksFiles", architecture):
+            for line in filter(lambda line: line.key, self.lines(name)):
+                disk, folder = (*line.values, "", "")[:2]
+                parts = (self._disk(disk, architecture), folder, line.key)
+                path = "\\".join(part.strip("\\") for part in parts if part.strip("\\"))
+                found.setdefault(line.key.lower(), path)
+        # What is not listed is next to the INF, or Windows has it.
+        if not self.value("Version", "LayoutFile"):
+            for name in self._copied(architecture):
+                found.setdefault(name.lower(), name)
+        for catalog in self._catalogs(architecture):
+            found.setdefault(catalog.lower(), catalog)
+        return tuple(dict.fromkeys(found.values()))
+
+    def _decorated(self, section: str, architecture: str) -> tuple[str, ...]:
+        """Give what a section can be called on an architecture, what comes first counts."""
+        names = [name for name, ours in ARCHITECTURES.items() if ours == architecture]
+        return (*(f"{section}.{name}" for name in names), section)
+
+    def _disk(self, disk: str, architecture: str) -> str:
+        """Give the folder of a source disk (the fourth value of its line)."""
+        for name in self._decorated("SourceDisksNames", architecture):
+            for line in self.lines(name):
+                if line.key == disk and len(line.values) > 3:
+                    return line.values[3]
+        return ""
+
+    def _copied(self, architecture: str) -> Iterator[str]:
+        """Give the files that are copied, by the names that they have in the package."""
+        sections = dict.fromkeys(
+            value
+            for name, lines in self.sections.items()
+            if _is_for(name, architecture)
+            for line in lines
+            if line.key.lower() == "copyfiles"
+            for value in line.values
+            if value
+        )
+        for name in sections:
+            if name.startswith("@"):
+                yield name[1:]
+                continue
+            for line in self.lines(name):
+                target, source = (*line.values, "", "")[:2]
+                if source or target:
+                    yield source or target
+
+    def _catalogs(self, architecture: str) -> Iterator[str]:
+        for line in self.lines("Version"):
+            key, _, decoration = line.key.lower().partition(".")
+            if key == "catalogfile" and line.values and _is_for(f".{decoration}", architecture):
+                yield line.values[0]
 
     def devices(self, architecture: str, version: tuple[int, int, int]) -> tuple[Model, ...]:
         """Give the devices on a Windows: its `version` is major, minor and build."""
-        return tuple(
-            model
+        sections = dict.fromkeys(
+            found
             for maker in self.lines("Manufacturer")
-            for model in self._models(maker, architecture, version)
+            if (found := self._models_section(maker, architecture, version)) is not None
         )
+        return tuple(model for found in sections for model in self._models(*found))
 
-    def _models(
+    def _models_section(
         self, maker: Line, architecture: str, version: tuple[int, int, int]
-    ) -> Iterator[Model]:
-        """Give the devices of the one section of a maker that this Windows would take."""
+    ) -> tuple[TargetOS, str] | None:
+        """Give the one section of a maker that this Windows would take."""
         section, *decorations = maker.values or (maker.key,)
         fitting: list[tuple[TargetOS, str]] = []
         for decoration in ("", *decorations):
             target = _target(decoration)
-            if target is None or target.architecture not in ("", architecture):
+            # Without an architecture it is for x86, and for no other.
+            if target is None or (target.architecture or "i686") != architecture:
                 continue
             if (target.major, target.minor, target.build) <= version:
                 name = f"{section}.{decoration}" if decoration else section
                 fitting.append((target, name))
-        if not fitting:
-            return
-        target, name = max(fitting)
-        for line in self.lines(name):
+        return max(fitting, default=None)
+
+    def _models(self, target: TargetOS, section: str) -> Iterator[Model]:
+        for line in self.lines(section):
             if len(line.values) > 1:
                 ids = tuple(value.upper() for value in line.values[1:] if value)
                 yield Model(target, line.values[0], ids)
@@ -169,6 +220,15 @@ def _number(text: str) -> int | None:
         return int(text, 0)
     except ValueError:
         return None
+
+
+def _is_for(section: str, architecture: str) -> bool:
+    """Tell whether a section's decoration leaves it to an architecture."""
+    for part in section.lower().split(".")[1:]:
+        name = part.removeprefix("nt")
+        if part.startswith("nt") and name in (*ARCHITECTURES, "arm", "ia64"):
+            return ARCHITECTURES.get(name) == architecture
+    return True
 
 
 def _target(decoration: str) -> TargetOS | None:
@@ -215,15 +275,26 @@ def parse(text: str) -> Inf:
             current.append(line)
     if "version" not in raw:
         raise FormatError("has no section [Version]")
-    strings = _strings(raw)
-    return Inf(
-        {
-            name: tuple(
-                _line(line, strings if name.split(".")[0] != "strings" else {}) for line in lines
-            )
-            for name, lines in raw.items()
-        }
-    )
+    return Inf(_substituted(raw, _strings(raw)))
+
+
+def _substituted(
+    raw: Mapping[str, list[str]], strings: Mapping[str, str]
+) -> dict[str, tuple[Line, ...]]:
+    """Give the lines with what they mean, as long as that has bounds."""
+    sections = {}
+    total = 0
+    for name, texts in raw.items():
+        known = strings if name.split(".")[0] != "strings" else {}
+        lines = []
+        for text in texts:
+            line = _line(text, known)
+            total += len(line.key) + sum(map(len, line.values))
+            if total > _TOTAL:
+                raise FormatError(f"its strings stand for more than {_TOTAL} characters")
+            lines.append(line)
+        sections[name] = tuple(lines)
+    return sections
 
 
 def _joined(text: str) -> Iterator[str]:
@@ -231,6 +302,8 @@ def _joined(text: str) -> Iterator[str]:
     kept = ""
     for line in text.splitlines():
         plain = _without_comment(line).strip()
+        if len(kept) + len(plain) > _LINE:
+            raise FormatError(f"has a line of more than {_LINE} characters")
         if plain.endswith("\\") and not plain.startswith("["):
             kept += plain[:-1].rstrip() + " "
             continue
@@ -261,7 +334,7 @@ def _strings(raw: Mapping[str, list[str]]) -> dict[str, str]:
         for text in raw.get(section, ()):
             line = _line(text, {})
             if line.key and line.values:
-                found[line.key.lower()] = line.values[0]
+                found[line.key.lower()] = line.values[0][:_SUBSTITUTED]
     return found
 
 

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import io
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import pycdlib
 import pytest
 
-from converter import importing
+from converter import importing, iso
 from converter.errors import ConversionError, DamagedInputError
 from converter.store import Store
 from tests.unit import package_samples as made
@@ -21,8 +22,8 @@ SECTOR = 2048
 
 def written(path: Path, **options: Any) -> Path:
     """Make an image with the agent's package in a folder, named in every way there is."""
-    iso: Any = pycdlib.PyCdlib()
-    iso.new(**options)
+    image: Any = pycdlib.PyCdlib()
+    image.new(**options)
     names = {"iso_path": "/DRIVERS"}
     file = {"iso_path": "/DRIVERS/AGENT.DEB;1"}
     if "rock_ridge" in options:
@@ -33,10 +34,10 @@ def written(path: Path, **options: Any) -> Path:
     if "udf" in options:
         names["udf_path"] = "/drivers"
         file["udf_path"] = "/drivers/amazon-ssm-agent.deb"
-    iso.add_directory(**names)
-    iso.add_fp(io.BytesIO(DEB), len(DEB), **file)
-    iso.write(str(path))
-    iso.close()
+    image.add_directory(**names)
+    image.add_fp(io.BytesIO(DEB), len(DEB), **file)
+    image.write(str(path))
+    image.close()
     return path
 
 
@@ -82,12 +83,12 @@ def _both(number: int) -> bytes:
 
 
 def of_files(path: Path, names: list[str]) -> Path:
-    iso: Any = pycdlib.PyCdlib()
-    iso.new(interchange_level=3)
+    image: Any = pycdlib.PyCdlib()
+    image.new(interchange_level=3)
     for number, name in enumerate(names):
-        iso.add_fp(io.BytesIO(b"x" * (1000 + number)), 1000 + number, iso_path=f"/{name};1")
-    iso.write(str(path))
-    iso.close()
+        image.add_fp(io.BytesIO(b"x" * (1000 + number)), 1000 + number, iso_path=f"/{name};1")
+    image.write(str(path))
+    image.close()
     return path
 
 
@@ -128,3 +129,56 @@ def test_one_with_a_size_that_lies(tmp_path: Path) -> None:
         bring(source, tmp_path)
     assert caught.value.code in ("import-refused", "payload-damaged")
     assert Store(tmp_path / "store").entries == ()
+
+
+def of_folders(path: Path, number: int) -> Path:
+    """Make an image of empty folders."""
+    image: Any = pycdlib.PyCdlib()
+    image.new(interchange_level=3)
+    for index in range(number):
+        image.add_directory(f"/D{index:05}")
+    image.write(str(path))
+    image.close()
+    return path
+
+
+def test_one_that_goes_round_in_circles(tmp_path: Path) -> None:
+    source = of_folders(tmp_path / "vendor.iso", 2)
+    data = bytearray(source.read_bytes())
+    root = data.index(b"CD001\x01") - 1 + 156
+    entry = data.index(b"\x06D00001", 20 * SECTOR) - 32
+    # The folder is its own parent: the root, by its place and its length.
+    data[entry + 2 : entry + 18] = data[root + 2 : root + 18]
+    source.write_bytes(data)
+    with pytest.raises(DamagedInputError):
+        bring(source, tmp_path)
+
+
+def test_one_that_takes_more_reading_than_it_should(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = of_folders(tmp_path / "vendor.iso", 100)
+    monkeypatch.setattr(iso, "_DIRECTORIES", 100_000)
+    with pytest.raises(DamagedInputError, match="more reading"):
+        bring(source, tmp_path)
+
+
+def test_one_that_takes_more_time_than_it_should(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = written(tmp_path / "vendor.iso", joliet=3)
+    now = iter(range(0, 10_000, 10))
+    monkeypatch.setattr(time, "monotonic", lambda: next(now))
+    with pytest.raises(DamagedInputError, match="more reading"):
+        bring(source, tmp_path)
+
+
+def test_one_with_a_directory_of_gigabytes(tmp_path: Path) -> None:
+    source = of_folders(tmp_path / "vendor.iso", 1)
+    data = bytearray(source.read_bytes())
+    entry = data.index(b"\x06D00000", 20 * SECTOR) - 32
+    data[entry + 10 : entry + 18] = _both(2 << 30)
+    source.write_bytes(data)
+    os.truncate(source, 3 << 30)
+    with pytest.raises(DamagedInputError):
+        bring(source, tmp_path)

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import pytest
 
@@ -63,6 +64,45 @@ def test_nothing_runs_on_after_an_interruption(monkeypatch: pytest.MonkeyPatch) 
     child = Child(error=KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         run(monkeypatch, child)
+    assert child.killed
+
+
+class Pouring(Child):
+    """A process as `pour` sees it, which writes as it is started."""
+
+    def wait(self, timeout: float) -> int:
+        assert timeout == 2.5
+        if self.error:
+            raise self.error
+        return self.returncode
+
+
+def pour(monkeypatch: pytest.MonkeyPatch, child: Pouring, target: IO[bytes]) -> process.Completed:
+    def start(argv: list[str], *, stdout: IO[bytes], stderr: IO[bytes]) -> Pouring:
+        assert argv[0] == "prlimit"
+        assert "--fsize=100" in argv
+        assert argv[-2:] == ["/bin/tool", "-x"]
+        stdout.write(b"out")
+        stderr.write(b"x" * 5000 + b"end\n")
+        return child
+
+    monkeypatch.setattr(process, "start", start)
+    monkeypatch.setattr(process, "find_tool", lambda name: f"/bin/{name}")
+    return process.pour(["tool", "-x"], target, limit=100, timeout=2.5)
+
+
+def test_what_is_poured_into_a_file_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = io.BytesIO()
+    done = pour(monkeypatch, Pouring(3), target)
+    assert target.getvalue() == b"out"
+    assert (done.status, done.stdout, done.reason[-4:]) == (3, b"", "xend")
+    assert len(done.stderr) == 2000
+
+
+def test_nothing_is_poured_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    child = Pouring(error=subprocess.TimeoutExpired("tool", 2.5))
+    with pytest.raises(ConversionError, match=r"tool did not finish within 2\.5 s"):
+        pour(monkeypatch, child, io.BytesIO())
     assert child.killed
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from converter import bundles, importing, store
-from converter.errors import ConversionError, DamagedInputError, UsageError
+from converter import bundles, signature, store
+from converter.errors import DamagedInputError
 from converter.store import LOCK, Store
+from tests import standins
 from tests.unit import package_samples as made
 
 if TYPE_CHECKING:
@@ -78,6 +79,19 @@ class TestAdding:
             ("aws-nvme/latest", packed({"/etc/passwd": b"x"})),
             ("aws-nvme/latest", packed({"a\\..\\..\\b": b"x"})),
             ("aws-nvme/latest", packed({"C:/x": b"x"})),
+            ("aws-nvme/latest", packed({"x/nul.sys": b"x"})),
+            ("aws-nvme/latest", packed({"x/a:stream": b"x"})),
+            ("aws-nvme/latest", packed({"x/AWSNVMe.sys": b"x"})),
+            (
+                "aws-nvme/latest",
+                packed({"x.inf": standins.inf(["PCI\\VEN_8086&DEV_10ED"]).encode()}),
+            ),
+            # The driver is for Windows 10, and the payload for what is older.
+            (
+                "aws-nvme/2008-r2",
+                packed({"x.inf": standins.inf(decorations=["NTamd64.10.0"]).encode()}),
+            ),
+            ("aws-pv/latest", packed({"setup.msi": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"})),
             ("ena-source/tar", made.tar({"../outside": b"x"})),
             ("ena-source/tar", made.tar({}, links={"a/b": "../../x"})),
             ("ena-source/tar", made.tar({}, links={"a/b": "/etc/passwd"})),
@@ -92,6 +106,25 @@ class TestAdding:
         assert Store(tmp_path / "store").entries == ()
         left = [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
         assert left == []
+
+    @pytest.mark.parametrize(
+        ("name", "files", "version"),
+        [
+            ("aws-nvme/latest", {"x/x.inf": standins.inf().encode("utf-16")}, "1.6.0.35"),
+            (
+                "aws-nvme/2008-r2",
+                {"x/x.inf": standins.inf(version="1.3.2.53").encode()},
+                "1.3.2.53",
+            ),
+            ("aws-pv/2012", {"x/awspvdriversetup.MSI": b"x"}, "8.4.3"),
+        ],
+    )
+    def test_a_zip_of_what_it_should_have(
+        self, tmp_path: Path, name: str, files: dict[str, bytes], version: str
+    ) -> None:
+        entry = add(tmp_path / "store", packed(files), name)
+        assert entry.version == version
+        Store(tmp_path / "store").check(entry)
 
     def test_links_within_an_archive_are_fine(self, tmp_path: Path) -> None:
         data = made.tar({"a/x": b"x"}, links={"a/y": "../a/x", "z": "a/x"})
@@ -152,6 +185,63 @@ class TestChecking:
         with pytest.raises(DamagedInputError, match="no key"):
             Store(tmp_path).check(Store(tmp_path).entries[0])
 
+    def signed(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """Have a payload with a signature that is right; give the files whose one is checked."""
+        checked: list[str] = []
+
+        def check(file: Path, detached: Path, _: Path) -> None:
+            checked.append(file.name)
+            if detached.read_bytes() != b"good":
+                raise DamagedInputError("signature-wrong", "is another's")
+
+        monkeypatch.setattr(signature, "check", check)
+        bundle, payload = named("amazon-ssm-agent", "deb-x86_64")
+        (directory / "given").write_bytes(DEB)
+        opened = Store(directory)
+        opened.add_key(bundle, b"key")
+        opened.add(bundle, payload, directory / "given", origin="here", signed_by=b"good")
+        checked.clear()
+        return checked
+
+    def relock(self, directory: Path, **values: object) -> Entry:
+        lock = json.loads((directory / LOCK).read_text())
+        lock["payloads"][0].update(values)
+        (directory / LOCK).write_text(json.dumps(lock))
+        return Store(directory).entries[0]
+
+    def test_the_lock_cannot_turn_a_signature_off(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        checked = self.signed(tmp_path, monkeypatch)
+        entry = self.relock(tmp_path, signed=False)
+        assert not Store(tmp_path).check(entry).is_unsigned
+        assert checked == ["amazon-ssm-agent.deb"]
+        Store(tmp_path).path(entry).with_name("amazon-ssm-agent.deb.sig").write_bytes(b"bad")
+        with pytest.raises(DamagedInputError) as caught:
+            Store(tmp_path).check(entry)
+        assert caught.value.code == "signature-wrong"
+
+    def test_a_signature_that_is_gone_is_seen(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.signed(tmp_path, monkeypatch)
+        entry = self.relock(tmp_path, signed=False)
+        Store(tmp_path).path(entry).with_name("amazon-ssm-agent.deb.sig").unlink()
+        assert Store(tmp_path).check(entry).is_unsigned
+
+    def test_one_without_replaces_one_with_a_signature(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.signed(tmp_path, monkeypatch)
+        entry = add(tmp_path, made.deb(made.CONTROL.replace("3.3.1", "3.3.2")))
+        assert Store(tmp_path).check(entry).is_unsigned
+
+    def test_what_no_vendor_signs_is_no_matter(self, tmp_path: Path) -> None:
+        bundle, _ = named("aws-nvme", "latest")
+        entry = add(tmp_path, packed({"x.inf": standins.inf().encode()}), "aws-nvme/latest")
+        Store(tmp_path).add_key(bundle, b"key")
+        assert not Store(tmp_path).check(entry).is_unsigned
+
     @pytest.mark.parametrize("name", ["bundle", "payload", "file"])
     def test_a_lock_cannot_lead_elsewhere(self, tmp_path: Path, name: str) -> None:
         add(tmp_path)
@@ -171,81 +261,3 @@ def test_a_lock_that_is_none(tmp_path: Path, text: str) -> None:
     with pytest.raises(DamagedInputError) as caught:
         Store(tmp_path)
     assert caught.value.code == "store-invalid"
-
-
-class TestImporting:
-    def bring(self, source: Path, tmp_path: Path) -> list[str]:
-        work = tmp_path / "work"
-        work.mkdir()
-        found = importing.bring(Store(tmp_path / "store"), source, work)
-        return [f"{item.entry.bundle}/{item.entry.payload}" for item in found]
-
-    def test_a_file(self, tmp_path: Path) -> None:
-        source = tmp_path / "downloaded.deb"
-        source.write_bytes(DEB)
-        assert self.bring(source, tmp_path) == ["amazon-ssm-agent/deb-x86_64"]
-
-    def test_the_version_tells_packages_apart(self, tmp_path: Path) -> None:
-        source = tmp_path / "amazon-ssm-agent.rpm"
-        source.write_bytes(made.rpm(version="3.0.1479.0"))
-        assert self.bring(source, tmp_path) == ["amazon-ssm-agent/rpm-x86_64-el6"]
-
-    def test_a_directory(self, tmp_path: Path) -> None:
-        source = tmp_path / "given"
-        (source / "NVMe" / "1.5.1").mkdir(parents=True)
-        (source / "NVMe" / "1.5.1" / "AWSNVMe.zip").write_bytes(packed({"AWSNVMe.inf": b"x"}))
-        (source / "agent.rpm").write_bytes(made.rpm(architecture="aarch64"))
-        (source / "other.rpm").write_bytes(made.rpm(name="bash"))
-        (source / "link.deb").symlink_to("/etc/passwd")
-        assert self.bring(source, tmp_path) == ["amazon-ssm-agent/rpm-aarch64", "aws-nvme/2012"]
-
-    @pytest.mark.parametrize(
-        ("version", "payload"),
-        [("1.5.1.6", "2012"), ("1.3.2.53", "2008-r2"), ("1.6.0.35", "latest"), ("", "latest")],
-    )
-    def test_the_inf_tells_drivers_apart(self, tmp_path: Path, version: str, payload: str) -> None:
-        source = tmp_path / "AWSNVMe.zip"
-        text = f"[Version]\nDriverVer = 06/21/2023,{version}\n"
-        source.write_bytes(packed({"AWSNVMe/AWSNVMe.inf": text.encode("utf-16")}))
-        assert self.bring(source, tmp_path) == [f"aws-nvme/{payload}"]
-
-    def test_a_zip(self, tmp_path: Path) -> None:
-        source = tmp_path / "all.zip"
-        source.write_bytes(packed({"x/amazon-ssm-agent.deb": DEB, "x/readme": b"x"}))
-        assert self.bring(source, tmp_path) == ["amazon-ssm-agent/deb-x86_64"]
-
-    def test_a_tar(self, tmp_path: Path) -> None:
-        source = tmp_path / "all.tar"
-        source.write_bytes(made.tar({"x/amazon-ssm-agent.deb": DEB}))
-        assert self.bring(source, tmp_path) == ["amazon-ssm-agent/deb-x86_64"]
-
-    @pytest.mark.parametrize(
-        "data",
-        [
-            packed({"amazon-ssm-agent.deb": DEB, "../x": b"x"}),
-            packed({"amazon-ssm-agent.deb": DEB})[:-30],
-            made.tar({"amazon-ssm-agent.deb": DEB, "/x": b"x"}),
-            b"nothing at all",
-            b"",
-        ],
-    )
-    def test_takes_nothing_from_what_is_hostile(self, tmp_path: Path, data: bytes) -> None:
-        source = tmp_path / "all.zip"
-        source.write_bytes(data)
-        with pytest.raises(ConversionError) as caught:
-            self.bring(source, tmp_path)
-        assert caught.value.code == "import-refused"
-        assert Store(tmp_path / "store").entries == ()
-
-    def test_nothing_to_import(self, tmp_path: Path) -> None:
-        source = tmp_path / "given"
-        source.mkdir()
-        (source / "notes.txt").write_text("hello")
-        with pytest.raises(UsageError) as caught:
-            self.bring(source, tmp_path)
-        assert caught.value.code == "nothing-to-import"
-
-    def test_nothing_there(self, tmp_path: Path) -> None:
-        with pytest.raises(UsageError) as caught:
-            self.bring(tmp_path / "missing", tmp_path)
-        assert caught.value.code == "import-unreadable"

@@ -71,8 +71,7 @@ def test_what_it_says_of_itself() -> None:
     assert FOUND.version == "1.5.1.6"
     assert FOUND.value("Version", "provider") == "Amazon Inc."
     assert FOUND.value("version", "ClassGuid") == "{4D36E97B-E325-11CE-BFC1-08002BE10318}"
-    assert FOUND.catalogs == ("awsnvme.cat",)
-    assert FOUND.files == ("AWSNVMe.sys",)
+    assert FOUND.files("x86_64") == ("AWSNVMe.sys", "awsnvme.cat")
     keys = [line.key for line in FOUND.lines("Models.NTamd64.6.3")]
     assert keys == ["AWS NVMe, the controller", 'Other; "device", too']
 
@@ -145,3 +144,76 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         found = inf.parse(f"[Version]\n[Manufacturer]\nm=x,NTamd64\n{text}")
         for model in found.devices("x86_64", (10, 0, 1)):
             found.services(model)
+        found.files("x86_64")
+
+
+def parsed(body: str, version: str = "") -> inf.Inf:
+    return inf.parse(f"[Version]\n{version}\n{body}")
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("[SourceDisksNames]\n1=x\n[SourceDisksFiles]\na.sys=1\nb.sys=1,,4096", ["a.sys", "b.sys"]),
+        ("[SourceDisksFiles]\na.sys=1,\\amd64\n[SourceDisksNames]\n1=x", ["amd64\\a.sys"]),
+        (
+            "[SourceDisksNames.amd64]\n1=,,,\\x64\n[SourceDisksNames]\n1=\n[SourceDisksFiles]\na.sys=1,sub",
+            ["x64\\sub\\a.sys"],
+        ),
+        # The processor's own lines go before those for all of them.
+        (
+            "[SourceDisksFiles.amd64]\na.sys=1,x64\n[SourceDisksFiles.x86]\nc.sys=1\n[SourceDisksFiles]\nA.SYS=1",
+            ["x64\\a.sys"],
+        ),
+        (
+            "[i.NTamd64]\nCopyFiles=c,@a.sys\n[c]\nx.sys,y.sys,,2\nz.sys\n[i.NTx86]\nCopyFiles=@b.sys",
+            ["y.sys", "z.sys", "a.sys"],
+        ),
+        ("[i]\nCopyFiles=@A.sys\n[SourceDisksFiles]\na.sys=1", ["a.sys"]),
+    ],
+)
+def test_what_it_is_made_of(body: str, expected: list[str]) -> None:
+    assert list(parsed(body).files("x86_64")) == expected
+
+
+def test_what_windows_has_is_no_part_of_it() -> None:
+    body = "[i]\nCopyFiles=@theirs.sys\n[SourceDisksFiles]\nours.sys=1"
+    assert parsed(body, "LayoutFile=layout.inf").files("x86_64") == ("ours.sys",)
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("CatalogFile=a.cat", ["a.cat"]),
+        ("CatalogFile.NTamd64=a.cat\nCatalogFile.NTx86=b.cat", ["a.cat"]),
+        ("CatalogFile.nt=a.cat\nCatalogFile=b.cat", ["a.cat", "b.cat"]),
+    ],
+)
+def test_catalogs(keys: str, expected: list[str]) -> None:
+    assert list(parsed("", keys).files("x86_64")) == expected
+
+
+def test_without_a_processor_it_is_for_x86() -> None:
+    found = parsed("[Manufacturer]\nm=s,NT.6.1\n[s]\nx=i,PCI\\A\n[s.NT.6.1]\nx=i,PCI\\B")
+    assert found.devices("x86_64", (10, 0, 17763)) == ()
+    assert [m.hardware_ids for m in found.devices("i686", (10, 0, 17763))] == [("PCI\\B",)]
+
+
+def test_models_that_many_makers_share_count_once() -> None:
+    makers = "".join(f"m{number}=s,NTamd64\n" for number in range(5_000))
+    models = "".join(f"d=i,PCI\\{number}\n" for number in range(5_000))
+    found = parsed(f"[Manufacturer]\n{makers}[s.NTamd64]\n{models}")
+    assert len(found.devices("x86_64", (10, 0, 1))) == 5_000
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("[x]\n" + f"{'%a%' * 20_000}\n" * 10 + f"[Strings]\na={'x' * 60_000}", "stand for more"),
+        ("[x]\n" + "a" * 70_000, "a line"),
+        ("[x]\n" + "aaaaaaaa\\\n" * 9_000, "a line"),
+    ],
+)
+def test_strings_have_bounds(text: str, match: str) -> None:
+    with pytest.raises(FormatError, match=match):
+        parsed(text)
