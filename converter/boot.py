@@ -25,6 +25,7 @@ from converter.guest.appliance import Appliance
 from converter.handoff.workspace import scratch
 from converter.inspection.mounts import mount_guest
 from converter.inspection.storage import read_storage
+from converter.inspection.windows_volumes import find_volumes
 from converter.probe import install
 
 if TYPE_CHECKING:
@@ -119,7 +120,15 @@ def _overlay(image: Path, work: Path, number: int) -> Path:
 def _install_probe(overlays: Sequence[Path], work: Path, token: str) -> None:
     settings = choose().libguestfs_settings
     with Appliance(overlays, settings=settings, directory=work) as machine:
-        mount_guest(machine, machine, read_storage(machine))
+        storage = read_storage(machine)
+        if any(volume.directory for volume in find_volumes(machine, machine, storage)):
+            raise UsageError(
+                "boot-windows",
+                "a Windows is not booted here: nothing that can be put in tells what came up",
+                hint="start the result on EC2, or in a virtual machine with a screen; its manifest"
+                " says by which firmware",
+            )
+        mount_guest(machine, machine, storage)
         install(machine, token)
         machine.unmount()
 

@@ -20,12 +20,16 @@ from converter.capabilities import has_driver
 from converter.data import load
 from converter.errors import DefectError
 from converter.formats import versions
+from converter.model import WindowsFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from converter.model import LinuxFacts
 
+# .NET Framework 4.5, as its key `Release` counts (Microsoft Learn, "Determine which versions are
+# installed").
+_DOTNET_45: Final = 378_389
 DEFINITIONS: Final = Path(__file__).parent / "drivers"
 _UPSTREAM: Final = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 
@@ -73,7 +77,10 @@ _MANAGERS: Final = {Format.DEB: "dpkg", Format.RPM: "rpm"}
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """One file of a vendor, and the guests that it suits; `name` is unique in its bundle."""
+    """One file of a vendor, and the guests that it suits; `name` is unique in its bundle.
+
+    `holds` is the file in a zip that does the work, and can stand for the zip.
+    """
 
     name: str
     file: str
@@ -82,6 +89,7 @@ class Payload:
     signature: str = ""
     version: str = ""
     sha256: str = ""
+    holds: str = ""
     architectures: list[str] = field(default_factory=list)
     kernel_from: str = ""
     kernel_before: str = ""
@@ -91,7 +99,7 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What can be put into a guest; `provides` is the agent or device (data/linux.toml) it is."""
+    """What can be put into a guest; drivers/README.md says what each field means."""
 
     name: str
     kind: Kind
@@ -102,6 +110,7 @@ class Bundle:
     install: Install
     payloads: list[Payload]
     provides: str = ""
+    fallback_for: str = ""
     boot_critical: bool = False
     hardware_ids: list[str] = field(default_factory=list)
 
@@ -158,8 +167,10 @@ def find(name: str) -> Bundle | None:
     return next((bundle for bundle in definitions() if bundle.name == name), None)
 
 
-def target(facts: LinuxFacts) -> Target:
-    """Tell of a Linux guest what choosing depends on."""
+def target(facts: LinuxFacts | WindowsFacts) -> Target:
+    """Tell of a guest what choosing depends on."""
+    if isinstance(facts, WindowsFacts):
+        return _windows(facts)
     devices = (name for name in load("linux")["drivers"] if has_driver(facts, name))
     return Target(
         Family.LINUX,
@@ -167,6 +178,19 @@ def target(facts: LinuxFacts) -> Target:
         facts.package_manager,
         facts.default_kernel.release if facts.default_kernel else "",
         has=frozenset({*facts.agents, *devices}),
+    )
+
+
+def _windows(facts: WindowsFacts) -> Target:
+    dotnet = ["dotnet"] if facts.dotnet >= _DOTNET_45 else []
+    # Names of services have no case; a bundle gives its own as its vendor writes it.
+    services = {name.upper() for name in facts.services.keys() - facts.stand_ins}
+    driven = [bundle.provides for bundle in definitions() if bundle.provides.upper() in services]
+    return Target(
+        Family.WINDOWS,
+        facts.architecture,
+        build=facts.build,
+        has=frozenset({*facts.agents, *driven, *dotnet}),
     )
 
 

@@ -1,28 +1,57 @@
-"""What the guest has drivers for, read from its kernel and its initramfs (LNX-1)."""
+"""What the guest has drivers for, read from itself (LNX-1, WIN-1)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from converter.data import load
-from converter.model import Capabilities
+from converter.model import Capabilities, WindowsFacts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from converter.model import LinuxFacts
+    from converter.provision import Provided
+
+_DISABLED: Final = 4
 
 
-def capabilities(facts: LinuxFacts) -> Capabilities:
-    """Tell which EC2 devices the default kernel drives.
+def capabilities(facts: LinuxFacts | WindowsFacts) -> Capabilities:
+    """Tell which EC2 devices the guest drives."""
+    if isinstance(facts, WindowsFacts):
+        table = load("windows")["drivers"]
+        return Capabilities(**{name: has_windows_driver(facts, name) for name in table})
+    return Capabilities(**{name: has_driver(facts, name) for name in load("linux")["drivers"]})
+
+
+def staged(payloads: Iterable[Provided]) -> frozenset[str]:
+    """Give the EC2 devices whose drivers a Windows installs at its first start."""
+    provides = {provided.choice.bundle.provides for provided in payloads}
+    table: dict[str, dict[str, list[str]]] = load("windows")["drivers"]
+    return frozenset(
+        name for name, row in table.items() if not provides.isdisjoint(row["services"])
+    )
+
+
+def has_windows_driver(facts: WindowsFacts, name: str) -> bool:
+    """Tell whether a Windows drives the device of data/windows.toml's `[drivers.name]`.
+
+    A driver of disks counts when it starts with the machine, and its file is there; another one
+    when its service is there and not disabled.
+    """
+    row = load("windows")["drivers"][name]
+    if row["boot"]:
+        return not facts.boot_drivers.isdisjoint(row["services"])
+    starts = {service.upper(): start for service, start in facts.services.items()}
+    return any(starts.get(service.upper(), _DISABLED) < _DISABLED for service in row["services"])
+
+
+def has_driver(facts: LinuxFacts, name: str) -> bool:
+    """Tell whether the default kernel can use the device of `[drivers.name]` when it needs it.
 
     A driver of block devices counts when it is built in or in the initramfs; without an initramfs
     it must be built in. A network driver may be loaded later.
     """
-    table = load("linux")["drivers"]
-    return Capabilities(**{name: has_driver(facts, name) for name in table})
-
-
-def has_driver(facts: LinuxFacts, name: str) -> bool:
-    """Tell whether the default kernel can use the device of `[drivers.name]` when it needs it."""
     kernel = facts.default_kernel
     if kernel is None:
         return False

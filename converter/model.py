@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from converter.formats.registry import Value
+
 
 class Severity(StrEnum):
     """How much a finding matters: an error refuses the guest."""
@@ -38,6 +40,13 @@ class BootMode(StrEnum):
 
     LEGACY_BIOS = "legacy-bios"
     UEFI = "uefi"
+
+
+class Licence(StrEnum):
+    """Who provides the licence of the operating system (ImportImage's LicenseType)."""
+
+    AWS = "AWS"
+    BYOL = "BYOL"
 
 
 class ContainerFormat(StrEnum):
@@ -87,7 +96,9 @@ class Wanted:
     """What is wanted of a guest, whatever it is read from and whether it is written or not.
 
     `as_is`: it is read and handed off, and nothing in it is changed (OUT-4). `agent`: it gets the
-    Systems Manager agent. `drivers` is the driver store, None for the user's own.
+    Systems Manager agent. `drivers` is the driver store, None for the user's own. `licence` is None
+    for what the guest's kind gets by default, `unattend` the answer file of a Windows that sysprep
+    prepared, None for one made for it.
     """
 
     policy: Policy = Policy.OPEN
@@ -97,6 +108,8 @@ class Wanted:
     as_is: bool = False
     agent: bool = True
     drivers: Path | None = None
+    licence: Licence | None = None
+    unattend: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -442,6 +455,79 @@ class LinuxFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkAdapter:
+    """A network interface that a Windows keeps settings for, by the GUID of its key.
+
+    `addresses` are the fixed ones, `servers` the name servers that were set by hand.
+    """
+
+    identifier: str
+    dhcp: bool
+    addresses: tuple[str, ...] = ()
+    servers: tuple[str, ...] = ()
+
+
+class ProductType(StrEnum):
+    r"""What a Windows is for, as `Control\ProductOptions` has it."""
+
+    WORKSTATION = "WinNT"
+    SERVER = "ServerNT"
+    DOMAIN_CONTROLLER = "LanmanNT"
+
+
+@dataclass(frozen=True, slots=True)
+class WindowsFacts:
+    """What a Windows guest was found to be, read from its registry and files.
+
+    `release` is the row of data/windows.toml that its build is ("2019", "11"), "" for none.
+    `version` is that of NT ("6.1", "10.0"). `root` is where its directory is mounted
+    (%SystemRoot%), as "/C/Windows". `language` is the number of the language it was installed in,
+    four hexadecimal digits. `image_state` is what sysprep left. `services` are those of the current
+    control set with the number that says when they start, without those that have none.
+    `boot_drivers` are those of them that start before the boot volume is found, and are there.
+    `stand_ins` are drivers that an earlier conversion put in before their package is installed.
+    `remote_desktop` says what keeps it from being used, `automatic_logon` whom it is for; both are
+    "" where there is nothing to be said. `dotnet` is the release of .NET Framework 4. `physical`
+    are signs of a physical machine that it was, `tools_products` the codes by which Windows
+    Installer knows the old hypervisor's tools. `is_policy_off`: Group Policy is not processed.
+    """
+
+    product: str
+    edition: str
+    release: str
+    version: str
+    build: int
+    installation_type: str
+    product_type: ProductType
+    architecture: str
+    hostname: str
+    root: str
+    language: str
+    control_sets: tuple[str, ...]
+    current_control_set: str
+    image_state: str
+    services: dict[str, int]
+    boot_drivers: frozenset[str]
+    stand_ins: frozenset[str]
+    adapters: tuple[NetworkAdapter, ...]
+    roles: tuple[str, ...]
+    agents: tuple[str, ...]
+    guest_tools: tuple[str, ...]
+    languages: tuple[str, ...] = ()
+    dotnet: int = 0
+    is_generalized: bool = False
+    remote_desktop: str = ""
+    automatic_logon: str = ""
+    antivirus: tuple[str, ...] = ()
+    is_restart_pending: bool = False
+    page_files: tuple[str, ...] = ()
+    blank_passwords: tuple[str, ...] = ()
+    physical: tuple[str, ...] = ()
+    tools_products: tuple[str, ...] = ()
+    is_policy_off: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything inspection found out; nothing in it depends on what will be done.
 
@@ -455,11 +541,25 @@ class Facts:
     volumes: tuple[Volume, ...]
     mounts: tuple[Mount, ...]
     boot_modes: frozenset[BootMode]
-    os: LinuxFacts
+    os: LinuxFacts | WindowsFacts
     esps: tuple[Mount, ...] = ()
     groups: tuple[VolumeGroup, ...] = ()
     arrays: tuple[Array, ...] = ()
     other_roots: tuple[str, ...] = ()
+
+    @property
+    def linux(self) -> LinuxFacts:
+        """What the Linux is: for what deals with Linux guests only."""
+        if not isinstance(self.os, LinuxFacts):
+            raise TypeError("the guest is no Linux")
+        return self.os
+
+    @property
+    def windows(self) -> WindowsFacts:
+        """What the Windows is: for what deals with Windows guests only."""
+        if not isinstance(self.os, WindowsFacts):
+            raise TypeError("the guest is no Windows")
+        return self.os
 
     def filesystem(self, device: str) -> Filesystem | None:
         """Give what was found on `device` (an appliance name), if anything was."""
@@ -614,8 +714,69 @@ class InstallPackage:
     services: tuple[str, ...] = ()
 
 
-FileChange = WriteFile | AppendFile | RemoveFile | MakeLink | MakeDirectory | CopyFile
-Change = FileChange | ConvertTable | InstallPackage
+@dataclass(frozen=True, slots=True)
+class CopyIn:
+    """Make `path` the same as the file `payload` of this host, which has `size` bytes.
+
+    For what vendors ship: a plan names it instead of holding it. `digest` is what it is.
+    """
+
+    code: str
+    reason: str
+    path: str
+    payload: Path
+    digest: str
+    size: int
+    before: str | None = None
+    backup: str | None = None
+    attributes: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SetValue:
+    """Give the value `name` ("" is the default one) of a registry's `key`, which is made if needed.
+
+    `path` is the hive's file; `before` is what the value was, None for a new one. The file is kept
+    at `backup` before the first change of the plan to it.
+    """
+
+    code: str
+    reason: str
+    path: str
+    key: str
+    name: str
+    value: Value
+    before: Value | None = None
+    backup: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteValue:
+    """Take the value `name` of a registry's `key` away; see `SetValue`."""
+
+    code: str
+    reason: str
+    path: str
+    key: str
+    name: str
+    before: Value
+    backup: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteKey:
+    """Take a registry's `key` away with all that is below it; see `SetValue`."""
+
+    code: str
+    reason: str
+    path: str
+    key: str
+    backup: str | None = None
+
+
+RegistryChange = SetValue | DeleteValue | DeleteKey
+FileChange = WriteFile | AppendFile | RemoveFile | MakeLink | MakeDirectory | CopyFile | CopyIn
+Change = FileChange | RegistryChange | ConvertTable | InstallPackage
 
 
 @dataclass(frozen=True, slots=True)
@@ -661,7 +822,11 @@ class OutputDisk:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The outcome of a conversion: what the manifest and the HTML report are made from."""
+    """The outcome of a conversion: what the manifest and the HTML report are made from.
+
+    `staged` are devices, by their names in `Capabilities`, that the guest installs drivers for when
+    it first starts.
+    """
 
     source: Source
     before: Facts
@@ -671,4 +836,5 @@ class Report:
     capabilities: Capabilities
     plan: Plan
     findings: tuple[Finding, ...]
+    staged: frozenset[str] = frozenset()
     timings: dict[str, float] = field(default_factory=dict)

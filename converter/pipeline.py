@@ -11,29 +11,38 @@ from __future__ import annotations
 import shutil
 import threading
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from converter import handoff
+from converter import handoff, windows_table
 from converter.accelerator import choose
-from converter.capabilities import capabilities
+from converter.capabilities import capabilities, staged
 from converter.disk.apply import write_table
 from converter.disk.boot_code import GRUB2
 from converter.disk.conversion import prepare
-from converter.errors import ConversionError, DamagedInputError, GuestRefusedError, HostError
+from converter.errors import (
+    ConversionError,
+    DamagedInputError,
+    GuestRefusedError,
+    HostError,
+    UsageError,
+)
 from converter.guest import packages
 from converter.guest.appliance import Appliance
 from converter.guest.interrupt import kill_children
+from converter.guest.protocol import TEXT_LIMIT
 from converter.guest.replay import replay
 from converter.handoff.workspace import Workspace, scratch
 from converter.inspection import inspect_machine
-from converter.model import BootMode, ConvertTable, Plan, Report, Severity
+from converter.model import BootMode, ConvertTable, Plan, Report, Severity, WindowsFacts
 from converter.monitor import Stopwatch
 from converter.policy import (
     choose_boot_mode,
+    choose_licence,
     is_refused,
     judge_guest,
+    judge_licence,
     judge_source,
     tolerated,
     under,
@@ -52,6 +61,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from converter.disk.conversion import Conversion
+    from converter.disk.windows_conversion import WindowsConversion
     from converter.inspection import Inspection
     from converter.model import (
         Facts,
@@ -76,6 +86,7 @@ class Examination:
     plan: Plan
     findings: tuple[Finding, ...]
     inspection: Inspection | None = None
+    options: Options = field(default_factory=Options)
 
     def refuse_if_needed(self) -> None:
         """Raise `GuestRefusedError` with all findings when one of them is an error."""
@@ -126,39 +137,80 @@ def _judge(
 ) -> Examination:
     """Judge what was inspected and, unless it is refused, plan its conversion."""
     facts = inspection.facts
-    judged = judge_guest(facts, wanted.policy, boot_mode=wanted.boot_mode)
+    judged = (
+        *judge_guest(facts, wanted.policy, boot_mode=wanted.boot_mode),
+        *judge_licence(facts, wanted.licence),
+    )
     findings = (*container, *under(wanted.policy, inspection.findings), *judged)
     if wanted.as_is:
         return Examination(source, Plan(()), tolerated(findings), inspection)
     if is_refused(findings):
         return Examination(source, Plan(()), findings, inspection)
+    provision = provide(facts.os, wanted)
     try:
-        conversion = _table_conversion(machine, facts, wanted)
+        options = Options(
+            wanted.boot_mode,
+            wanted.generalize,
+            *_table_conversion(machine, source, facts, wanted),
+            provision.payloads,
+            choose_licence(facts, wanted.licence),
+            _answer_file(wanted),
+        )
     except GuestRefusedError as error:
         return Examination(source, Plan(()), (*findings, *error.findings), inspection)
-    provision = provide(facts.os, wanted)
-    options = Options(wanted.boot_mode, wanted.generalize, conversion, provision.payloads)
-    plan = make_plan(machine, facts, inspection.storage, options)
+    plan, options = _plan(machine, inspection, options, wanted)
     judged_plan = (*under(wanted.policy, plan.findings), *judge_room(facts, plan))
     found = (*findings, *provision.findings, *judged_plan)
-    return Examination(source, plan, found, inspection)
+    return Examination(source, plan, found, inspection, options)
 
 
-def _table_conversion(machine: Appliance, facts: Facts, wanted: Wanted) -> Conversion | None:
-    """Prepare the partition table that is asked for, of the disk that the machine starts from.
+def _plan(
+    machine: Appliance, inspection: Inspection, options: Options, wanted: Wanted
+) -> tuple[Plan, Options]:
+    """Plan, and give what it was planned with.
 
-    It stays one that a BIOS starts, if it was; a loader that cannot follow is given up for UEFI.
+    A Windows that cannot follow to an MBR that nobody asked for keeps its GPT.
     """
-    if wanted.table is None:
+    plan = make_plan(machine, inspection, options)
+    is_free = options.windows_conversion is not None and not windows_table.is_asked(wanted)
+    if is_free and is_refused(plan.findings):
+        options = replace(options, windows_conversion=None)
+        plan = make_plan(machine, inspection, options)
+    return plan, options
+
+
+def _answer_file(wanted: Wanted) -> bytes | None:
+    """Read the answer file that was given. Raises `UsageError` ``unattend-unreadable``."""
+    if wanted.unattend is None:
         return None
+    try:
+        with wanted.unattend.open("rb") as file:
+            return file.read(TEXT_LIMIT)
+    except OSError as error:
+        message = f"{wanted.unattend}: {error.strerror or error}"
+        raise UsageError("unattend-unreadable", message) from error
+
+
+def _table_conversion(
+    machine: Appliance, source: Source, facts: Facts, wanted: Wanted
+) -> tuple[Conversion | None, WindowsConversion | None]:
+    """Prepare another partition table of the disk that the machine starts from, if it needs one.
+
+    A Linux stays one that a BIOS starts, if it was; a loader that cannot follow is given up for
+    UEFI. Raises `GuestRefusedError`.
+    """
     disk = facts.disks[0]
-    starts = choose_boot_mode(facts, wanted.boot_mode) is BootMode.LEGACY_BIOS
-    bios = BootMode.LEGACY_BIOS in facts.boot_modes and (starts or disk.loader == GRUB2)
 
     def read(offset: int, length: int) -> bytes:
         return machine.read_device(disk.device, offset=offset, length=length)
 
-    return prepare(read, disk, wanted.table, bios=bios)
+    if isinstance(facts.os, WindowsFacts):
+        return None, windows_table.prepare(read, source, facts, wanted)
+    if wanted.table is None:
+        return None, None
+    starts = choose_boot_mode(facts, wanted.boot_mode) is BootMode.LEGACY_BIOS
+    bios = BootMode.LEGACY_BIOS in facts.boot_modes and (starts or disk.loader == GRUB2)
+    return prepare(read, disk, wanted.table, bios=bios), None
 
 
 def _appliance(overlays: Sequence[Path], work: Path) -> Appliance:
@@ -257,7 +309,7 @@ class _Conversion:
                     machine = stack.enter_context(_appliance(overlays, self._space.work))
             with self._phase("verify", "reading the changed guest again"):
                 after = inspect_machine(machine)
-                verify(machine, before, after, examination.plan)
+                verify(machine, before, after, examination.plan, options=examination.options)
                 machine.unmount()
         findings = (*examination.findings, *installed)
         return replace(examination, findings=findings), after
@@ -301,6 +353,7 @@ class _Conversion:
         self, examination: Examination, after: Inspection, disks: tuple[OutputDisk, ...]
     ) -> Report:
         before = examination.inspection
+        is_windows = isinstance(after.facts.os, WindowsFacts)
         return Report(
             source=examination.source,
             before=before.facts if before else after.facts,
@@ -310,6 +363,7 @@ class _Conversion:
             capabilities=capabilities(after.facts.os),
             plan=examination.plan,
             findings=examination.findings,
+            staged=staged(examination.options.payloads) if is_windows else frozenset(),
             timings=self._watch.seconds,
         )
 

@@ -16,9 +16,13 @@ from converter.model import (
     ContainerFormat,
     DiskFormat,
     Finding,
+    Licence,
     Policy,
+    ProductType,
     Severity,
+    WindowsFacts,
 )
+from converter.policy_windows import judge_windows_guest
 from converter.support import Verdict
 
 if TYPE_CHECKING:
@@ -50,9 +54,47 @@ def judge_guest(
     facts: Facts, policy: Policy, *, boot_mode: BootMode | None = None
 ) -> tuple[Finding, ...]:
     """Give what is to be said of the guest, before anything is changed."""
+    if isinstance(facts.os, WindowsFacts):
+        return judge_windows_guest(facts, policy, boot_mode=boot_mode)
     found = [finding for rule in _SYSTEM_RULES for finding in rule(facts, policy)]
     found += [finding for rule in _BOOT_RULES for finding in rule(facts, boot_mode)]
     return tuple(found)
+
+
+def choose_licence(facts: Facts, wanted: Licence | None) -> Licence:
+    """Give whose licence the guest has (WIN-7): what is wanted, else AWS's for a Windows Server."""
+    return wanted or (Licence.AWS if _is_windows_server(facts) else Licence.BYOL)
+
+
+def judge_licence(facts: Facts, wanted: Licence | None) -> tuple[Finding, ...]:
+    """WIN-7: AWS has licences for Windows Server only, and RegisterImage cannot ask for one."""
+    if choose_licence(facts, wanted) is Licence.BYOL:
+        return ()
+    if _is_windows_server(facts):
+        return (
+            Finding(
+                Severity.INFO,
+                "licence-from-aws",
+                "it is to use a licence of AWS, which only an import gives it: an image that is"
+                " registered from a snapshot counts as your own licence (BYOL)",
+                "aws ec2 import-image --license-type AWS, of the snapshot; or give --license-type"
+                " BYOL here, and nothing is set up for AWS's activation service",
+            ),
+        )
+    what = facts.os.product if isinstance(facts.os, WindowsFacts) else "Linux"
+    return (
+        Finding(
+            Severity.ERROR,
+            "licence-impossible",
+            f"AWS gives licences for Windows Server only; this is {what}",
+            "give --license-type BYOL, or leave it out",
+        ),
+    )
+
+
+def _is_windows_server(facts: Facts) -> bool:
+    found = facts.os
+    return isinstance(found, WindowsFacts) and found.product_type is not ProductType.WORKSTATION
 
 
 def under(policy: Policy, findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -137,7 +179,7 @@ def _limits(source: Source, policy: Policy) -> Iterator[Finding]:
 
 def _architecture(facts: Facts, policy: Policy) -> Iterator[Finding]:
     """OS-3: 32-bit guests never; ARM64 only beyond the service, with the drivers it needs."""
-    found = facts.os.architecture
+    found = facts.linux.architecture
     if found == "x86_64":
         return
     missing = [name for name in _NEEDED.get(found, ()) if not _has_module(facts, name)]
@@ -160,14 +202,14 @@ def _architecture(facts: Facts, policy: Policy) -> Iterator[Finding]:
 
 def _has_module(facts: Facts, driver: str) -> bool:
     """Tell whether the default kernel has a driver at all, in the initramfs or not yet."""
-    kernel = facts.os.default_kernel
+    kernel = facts.linux.default_kernel
     known = kernel.modules | kernel.builtin if kernel else frozenset()
     return not known.isdisjoint(load("linux")["drivers"][driver]["modules"])
 
 
 def _system(facts: Facts, policy: Policy) -> Iterator[Finding]:
     """OS-2: what the support table says of the distribution and its version."""
-    linux = facts.os
+    linux = facts.linux
     name = linux.pretty_name or f"{linux.distribution} {linux.version}".rstrip()
     match support.judge(linux.distribution, linux.version):
         case Verdict.END_OF_LIFE:
@@ -204,7 +246,7 @@ def _outside(policy: Policy, code: str, message: str, service_message: str) -> F
 
 def _kernel(facts: Facts, policy: Policy) -> Iterator[Finding]:
     """OS-3, OS-4: kernels that the service does not take, and those that are not the system's."""
-    linux, release = facts.os, _release(facts)
+    linux, release = facts.linux, _release(facts)
     if not release:
         return
     if not support.is_own_kernel(linux.distribution, release):
@@ -232,17 +274,17 @@ def _kernel(facts: Facts, policy: Policy) -> Iterator[Finding]:
 
 def _point_release(facts: Facts, _policy: Policy) -> Iterator[Finding]:
     """OS-2: the same version with other updates in than the service names."""
-    row = support.find_row(facts.os.distribution, facts.os.version)
-    if row is not None and not row.names_point(facts.os.point_release):
+    row = support.find_row(facts.linux.distribution, facts.linux.version)
+    if row is not None and not row.names_point(facts.linux.point_release):
         yield Finding(
             Severity.INFO,
             "os-point-release",
-            f"this is {facts.os.point_release}; of that version the service names {row.points}",
+            f"this is {facts.linux.point_release}; of that version the service names {row.points}",
         )
 
 
 def _release(facts: Facts) -> str:
-    kernel = facts.os.default_kernel
+    kernel = facts.linux.default_kernel
     return kernel.release if kernel else ""
 
 
@@ -290,14 +332,14 @@ def _root_elsewhere(facts: Facts, _mode: BootMode | None) -> Iterator[Finding]:
 
 def _default_kernel(facts: Facts, _mode: BootMode | None) -> Iterator[Finding]:
     """LNX-5: without the kernel that is started by default nothing can be prepared."""
-    bootloader = facts.os.bootloader
-    if bootloader is None or bootloader.default is None or facts.os.default_kernel is not None:
+    bootloader = facts.linux.bootloader
+    if bootloader is None or bootloader.default is None or facts.linux.default_kernel is not None:
         return
     yield Finding(
         Severity.ERROR,
         "default-kernel-missing",
         f"the default entry starts {bootloader.default.kernel}, which is not an installed kernel"
-        f" (installed: {', '.join(kernel.release for kernel in facts.os.kernels) or 'none'})",
+        f" (installed: {', '.join(kernel.release for kernel in facts.linux.kernels) or 'none'})",
         "set the default entry to an installed kernel, run update-grub, export again",
         "Unable to determine kernel version.",
     )

@@ -15,12 +15,16 @@ from converter.model import (
     AppendFile,
     ConvertTable,
     CopyFile,
+    CopyIn,
+    DeleteKey,
+    DeleteValue,
     Finding,
     InstallPackage,
     MakeDirectory,
     MakeLink,
     Policy,
     RemoveFile,
+    SetValue,
     Severity,
     WriteFile,
 )
@@ -28,7 +32,7 @@ from converter.model import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from converter.model import Facts, FileChange, Mount, Plan
+    from converter.model import Change, Facts, Mount, Plan
 
 _MB: Final = 1_000_000
 # What has to be free whatever is written (SPEC, FS-4): bytes by mount point, and inodes.
@@ -144,7 +148,7 @@ def _mount_of(mounts: Iterable[Mount], path: str) -> Mount:
     return max(inside, key=lambda mount: len(mount.path))
 
 
-def _need_of(change: FileChange | InstallPackage) -> _Need:
+def _need_of(change: Change) -> _Need:
     """Give the room that `change` takes, at most."""
     match change:
         case WriteFile():
@@ -153,10 +157,13 @@ def _need_of(change: FileChange | InstallPackage) -> _Need:
         case AppendFile():
             kept = change.size if change.backup else 0
             return _files(len(change.data), kept)
-        case CopyFile():
-            return _files(_PROGRAM, _PROGRAM if change.backup else 0)
+        case CopyFile() | CopyIn():
+            size = change.size if isinstance(change, CopyIn) else _PROGRAM
+            return _files(size, size if change.backup else 0)
         case RemoveFile() | MakeLink() | MakeDirectory():
             return _Need(_BLOCK, 1)
+        case SetValue() | DeleteValue() | DeleteKey() | ConvertTable():
+            return _Need()  # a hive that is kept is counted in what Windows must have free
         case InstallPackage():
             # Its file is in the guest, too, while it is installed.
             return _files(change.size, change.payload.stat().st_size) + _Need(0, len(change.files))

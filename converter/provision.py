@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Final
 from converter import bundles
 from converter.bundles import Install, Kind, Verdict
 from converter.errors import DamagedInputError, UsageError
-from converter.model import Finding, Severity
+from converter.model import Finding, LinuxFacts, Severity
 from converter.store import Store, default_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from converter.bundles import Choice
-    from converter.model import LinuxFacts, Wanted
+    from converter.bundles import Choice, Payload
+    from converter.model import Wanted, WindowsFacts
     from converter.store import Checked
 
 # What can be run on a host of another architecture.
@@ -30,6 +30,12 @@ class Provided:
     choice: Choice
     checked: Checked
 
+    @property
+    def payload(self) -> Payload:
+        """The payload that was chosen."""
+        name = self.checked.entry.payload
+        return next(payload for payload in self.choice.payloads if payload.name == name)
+
 
 @dataclass(frozen=True, slots=True)
 class Provision:
@@ -39,7 +45,7 @@ class Provision:
     findings: tuple[Finding, ...] = ()
 
 
-def provide(facts: LinuxFacts, wanted: Wanted) -> Provision:
+def provide(facts: LinuxFacts | WindowsFacts, wanted: Wanted) -> Provision:
     """Choose what the guest gets, and read it to its end.
 
     What is missing or damaged is a finding, and the guest is converted without. Raises
@@ -54,15 +60,27 @@ def provide(facts: LinuxFacts, wanted: Wanted) -> Provision:
         store = _open(wanted)
     except DamagedInputError as error:
         findings.append(Finding(Severity.WARNING, error.code, error.message, error.hint))
-    for choice in bundles.select(bundles.target(facts)):
+    given: set[str] = set()
+    for choice in _fallbacks_last(bundles.select(bundles.target(facts))):
         if choice.bundle.kind is Kind.AGENT and not wanted.agent:
             continue
+        if choice.bundle.fallback_for in given:
+            continue
+        if choice.verdict is Verdict.PRESENT:
+            given.add(choice.bundle.name)
         found = _provide(facts, store, choice)
         if isinstance(found, Provided):
+            given.add(choice.bundle.name)
             payloads.append(found)
-        elif found is not None:
+            if found.checked.is_unsigned:
+                findings.append(_unsigned(choice))
+        elif found is not None and not choice.bundle.fallback_for:
             findings.append(found)
     return Provision(tuple(payloads), tuple(findings))
+
+
+def _fallbacks_last(choices: Iterable[Choice]) -> list[Choice]:
+    return sorted(choices, key=lambda choice: bool(choice.bundle.fallback_for))
 
 
 def _open(wanted: Wanted) -> Store | None:
@@ -81,14 +99,17 @@ def _open(wanted: Wanted) -> Store | None:
     return Store(directory)
 
 
-def _provide(facts: LinuxFacts, store: Store | None, choice: Choice) -> Provided | Finding | None:
+def _provide(
+    facts: LinuxFacts | WindowsFacts, store: Store | None, choice: Choice
+) -> Provided | Finding | None:
     name = choice.bundle.name
     if not choice.payloads:
         return _without(choice)
-    if choice.bundle.install is Install.DKMS:
-        return _to_be_built(facts, choice)
-    if not _runs_here(facts.architecture):
-        return _foreign(facts, choice)
+    if isinstance(facts, LinuxFacts):
+        if choice.bundle.install is Install.DKMS:
+            return _to_be_built(facts, choice)
+        if not _runs_here(facts.architecture):
+            return _foreign(facts, choice)
     kept = [store.find(choice.bundle, payload) for payload in choice.payloads] if store else []
     entry = next((entry for entry in kept if entry), None)
     if store is None or entry is None:
@@ -105,6 +126,16 @@ def _provide(facts: LinuxFacts, store: Store | None, choice: Choice) -> Provided
         message = f"{choice.bundle.summary}: the guest goes without: {error.message}"
         return Finding(Severity.WARNING, error.code, message, error.hint)
     return Provided(choice, checked)
+
+
+def _unsigned(choice: Choice) -> Finding:
+    return Finding(
+        Severity.WARNING,
+        "payload-unsigned",
+        f"{choice.bundle.summary}: the driver store has its vendor's key, but no signature of what"
+        " the guest gets",
+        f"converter drivers fetch {choice.bundle.name}, or import it with its .sig beside it",
+    )
 
 
 def _foreign(facts: LinuxFacts, choice: Choice) -> Finding:
@@ -153,15 +184,22 @@ class Outcome:
     reason: str
 
 
-def explain(facts: LinuxFacts, wanted: Wanted) -> Iterator[Outcome]:
+def explain(facts: LinuxFacts | WindowsFacts, wanted: Wanted) -> Iterator[Outcome]:
     """Give for every bundle of the guest's family what would come of it.
 
     Raises `DamagedInputError` ``store-invalid``.
     """
     store = _open(wanted)
-    for choice in bundles.select(bundles.target(facts)):
+    given: set[str] = set()
+    for choice in _fallbacks_last(bundles.select(bundles.target(facts))):
+        bundle = choice.bundle
         found = _provide(facts, store, choice) if choice.payloads else None
-        if isinstance(found, Finding):
-            yield Outcome(choice.bundle.name, found.code, found.message)
+        if bundle.fallback_for in given:
+            reason = f"only stands in for {bundle.fallback_for}"
+            yield Outcome(bundle.name, Verdict.UNSUITABLE.value, reason)
+        elif isinstance(found, Finding):
+            yield Outcome(bundle.name, found.code, found.message)
         else:
-            yield Outcome(choice.bundle.name, choice.verdict.value, choice.reason)
+            if choice.verdict is not Verdict.UNSUITABLE:
+                given.add(bundle.name)
+            yield Outcome(bundle.name, choice.verdict.value, choice.reason)

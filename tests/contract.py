@@ -143,6 +143,11 @@ class GuestContract:
         assert label not in guest.attributes("/etc/empty")
         assert (label in guest.attributes("/etc/plain")) is (path == "/etc/plain")
 
+    @pytest.mark.parametrize("value", [b"", b"\0\1\0\xff", b"text\0\0", "\u2713".encode()])
+    def test_attributes_are_bytes(self, guest: Guest, value: bytes) -> None:
+        guest.set_attributes("/etc/plain", [("user.some", value)])
+        assert ("user.some", value) in guest.attributes("/etc/plain")
+
     def test_append(self, guest: Guest) -> None:
         guest.append("/etc/plain", b"more")
         assert guest.read("/etc/plain") == b"plain\nmore"

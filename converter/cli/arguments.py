@@ -13,13 +13,15 @@ import click
 from converter import __version__
 from converter.cli import host
 from converter.cli.logfile import keeping_log
-from converter.model import BootMode, Policy, TableType, Wanted
+from converter.model import BootMode, Licence, Policy, TableType, Wanted
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
     from converter.cli import commands, stores
+
+    _Option = Callable[[Callable[..., int]], Callable[..., int]]
 else:
 
     class _Late:
@@ -91,11 +93,30 @@ _as_is = click.option(
 )
 
 
-_drivers = click.option(
-    "--drivers",
-    type=_FileName(path_type=Path, exists=True, file_okay=False),
-    help="The driver store, instead of $CONVERTER_DRIVERS or your own.",
+_licence = click.option(
+    "--license-type",
+    "licence",
+    type=click.Choice([licence.value for licence in Licence]),
+    help="Whose licence the system has: by default AWS's for a Windows Server, else your own.",
 )
+_unattend = click.option(
+    "--unattend",
+    type=_FileName(path_type=Path, exists=True, dir_okay=False),
+    help="The answer file of a Windows that sysprep prepared.",
+)
+
+
+def _store_option(parameter: str, kind: click.Path) -> _Option:
+    """Give `--drivers`: what a conversion takes from must be there, what is filled need not."""
+    return click.option(
+        "--drivers",
+        parameter,
+        type=kind,
+        help="The driver store, instead of $CONVERTER_DRIVERS or your own.",
+    )
+
+
+_drivers = _store_option("drivers", _FileName(path_type=Path, exists=True, file_okay=False))
 _agent = click.option(
     "--agent",
     type=click.Choice(["ssm", "none"]),
@@ -118,6 +139,8 @@ def _wants(command: Callable[..., int]) -> Callable[..., int]:
         as_is: bool,
         agent: str,
         drivers: Path | None,
+        licence: str | None,
+        unattend: Path | None,
         **others: Any,  # noqa: ANN401 - whatever other options the command has
     ) -> int:
         wanted = Wanted(
@@ -128,12 +151,20 @@ def _wants(command: Callable[..., int]) -> Callable[..., int]:
             as_is,
             agent != "none",
             drivers,
+            Licence(licence) if licence else None,
+            unattend,
         )
         if as_is and (generalize or table):
             raise click.UsageError("--no-changes leaves no room for other changes")
         return command(wanted=wanted, **others)
 
-    return _policy(_boot_mode(_table(_generalize(_as_is(_drivers(_agent(with_wanted)))))))
+    wrapped: Callable[..., int] = with_wanted
+    options: tuple[_Option, ...] = (
+        _policy, _boot_mode, _table, _generalize, _as_is, _drivers, _agent, _licence, _unattend
+    )  # fmt: skip
+    for option in reversed(options):
+        wrapped = option(wrapped)
+    return wrapped
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
@@ -265,12 +296,7 @@ def drivers() -> None:
     """See and fill the driver store: what guests are given that does not come from them."""
 
 
-_store = click.option(
-    "--drivers",
-    "directory",
-    type=_PATH,
-    help="The driver store, instead of $CONVERTER_DRIVERS or your own.",
-)
+_store = _store_option("directory", _PATH)
 _key = click.option(
     "--key", type=_PATH, help="The vendor's OpenPGP public key; it is kept in the store."
 )
@@ -325,7 +351,7 @@ def drivers_import(
     as_json: bool,
     log: Path | None,
 ) -> int:
-    """Import payloads from files, directories, zip and tar archives, and ISO images."""
+    """Import payloads from files, directories, zip, tar, cab and msi archives, and ISO images."""
     with keeping_log(log, inputs=sources):
         return stores.import_(sources, directory, key=key, as_json=as_json)
 

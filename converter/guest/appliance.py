@@ -27,7 +27,7 @@ from converter.errors import ConversionError, GuestError, HostError
 from converter.guest import fixed_appliance
 from converter.guest.blockdevices import ApplianceDevices, translated
 from converter.guest.interrupt import interruptible, kill_children
-from converter.guest.protocol import TEXT_LIMIT, Code, Ran
+from converter.guest.protocol import SECURITY, TEXT_LIMIT, Code, Ran
 from converter.model import FileKind, Stat
 
 if TYPE_CHECKING:
@@ -71,6 +71,10 @@ class Appliance(ApplianceDevices):
         self._directory = directory
         # Nobody else changes the guest: what a name is holds until we write.
         self._seen: dict[str, Stat | None] = {}
+        self._mount_points: set[str] = set()
+        # What is on a device, as far as it was asked; and where an NTFS is mounted.
+        self._types: dict[str, str] = {}
+        self._ntfs: list[str] = []
         self._thread = threading.get_native_id()
         self._watched = ExitStack()
         with _environment(settings):
@@ -224,7 +228,17 @@ class Appliance(ApplianceDevices):
             if error.message.endswith("Operation not supported"):
                 return ()  # a filesystem without them, such as the vfat of an ESP
             raise
-        return tuple(sorted((item["attrname"], _as_bytes(item["attrval"])) for item in found))
+        named = [(item["attrname"], _as_bytes(item["attrval"])) for item in found]
+        return tuple(sorted([*named, *self._security(path)]))
+
+    def _is_on_ntfs(self, path: str) -> bool:
+        return path.startswith(tuple(self._ntfs))
+
+    def _security(self, path: str) -> Iterator[tuple[str, bytes]]:
+        """Give what ntfs-3g does not list: the security descriptor of a file (ntfs-3g(8))."""
+        if self._is_on_ntfs(path):
+            with translated(path):
+                yield SECURITY, _as_bytes(self._handle.lgetxattr(path, SECURITY))
 
     # --- Guest: writing ---------------------------------------------------------------------------
 
@@ -240,10 +254,13 @@ class Appliance(ApplianceDevices):
         """See `BlockDevices`."""
         self._seen.clear()
         super().mount(device, path, options=options)
+        if (self._types.get(device) or self.probe(device).type) == "ntfs":
+            self._ntfs.append(f"{path.rstrip('/')}/")
 
     def unmount(self) -> None:
         """See `BlockDevices`."""
         self._seen.clear()
+        self._ntfs.clear()
         super().unmount()
 
     def write(  # noqa: PLR0913 - a file is all of this
@@ -262,9 +279,19 @@ class Appliance(ApplianceDevices):
             if there is not None and there.kind is not FileKind.FILE:
                 self._handle.rm(path)
             self._upload(data, path, offset=None)
-            self._handle.chown(uid, gid, path)
-            self._handle.chmod(mode, path)
+            # On NTFS neither means anything: there it is the attribute SECURITY that counts.
+            if not self._is_on_ntfs(path):
+                self._handle.chown(uid, gid, path)
+                self._handle.chmod(mode, path)
         self.set_attributes(path, attributes)
+
+    def upload(self, source: Path, path: str) -> None:
+        """See `Guest`."""
+        is_new = self.lstat(path) is None
+        with self._changing(path):
+            self._handle.upload(str(source), path)
+            if is_new:
+                self._handle.chmod(0o600, path)
 
     def append(self, path: str, data: bytes) -> None:
         """See `Guest`."""
@@ -296,12 +323,6 @@ class Appliance(ApplianceDevices):
             if there is not None:
                 self._handle.rm(path)
             self._handle.ln_s(target, path)
-
-    def upload(self, source: Path, path: str) -> None:
-        """See `Machine`."""
-        with self._changing(path):
-            self._handle.upload(str(source), path)
-            self._handle.chmod(0o600, path)
 
     def run(self, argv: Sequence[str], *, seconds: float) -> Ran:
         """See `Machine`."""
@@ -345,20 +366,48 @@ class Appliance(ApplianceDevices):
         """See `Guest`."""
         with translated(path):
             for name, value in attributes:
-                # The binding takes text; its terminating NUL is sent when the length counts it.
-                text = value.removesuffix(b"\0").decode()
-                self._handle.lsetxattr(name, text, len(value), path)
+                text = _as_text(value)
+                if text is None:
+                    self._set_binary(path, name, value)
+                else:
+                    # The terminating NUL is sent when the length counts it.
+                    self._handle.lsetxattr(name, text, len(value), path)
+
+    def _set_binary(self, path: str, name: str, value: bytes) -> None:
+        """Set an attribute of bytes, such as the security of a file on NTFS (`system.ntfs_acl`).
+
+        The binding takes text, and libguestfs has no other call for one attribute; setfattr(1) in
+        the appliance takes hexadecimal. It would follow a link of the guest above `path` into the
+        appliance's own tree; libguestfs resolves that in the guest's.
+        """
+        directory, _, last = path.rpartition("/")
+        within: str = self._handle.realpath(directory or "/")
+        target = f"/sysroot{within.rstrip('/')}/{last}"
+        argv = ("setfattr", "-h", "-n", name, "-v", f"0x{value.hex()}", "--", target)
+        self._handle.debug("sh", [shlex.join(argv)])
 
     def mkdir(self, path: str, *, mode: int = 0o755) -> None:
         """See `Guest`."""
         with self._changing(path):
             self._handle.mkdir_p(path)
-            self._handle.chmod(mode, path)
+            if not self._is_on_ntfs(path):
+                self._handle.chmod(mode, path)
 
     def copy(self, source: str, target: str) -> None:
         """See `Guest`."""
         with self._changing(f"{source} to {target}"):
             self._handle.cp_a(source, target)
+        # cp(1) copies what is listed.
+        self.set_attributes(target, self._security(source))
+
+
+def _as_text(value: bytes) -> str | None:
+    """Give what the binding sends as `value`; None where it cannot be text."""
+    try:
+        text = value.removesuffix(b"\0").decode()
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else text
 
 
 def _as_bytes(value: str | bytes) -> bytes:

@@ -7,6 +7,7 @@ filesystem to do so.
 from __future__ import annotations
 
 import logging
+import os
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -29,6 +30,8 @@ class ApplianceDevices:
     """Implements `BlockDevices` over the handle of a running appliance."""
 
     _handle: Any
+    _mount_points: set[str]
+    _types: dict[str, str]
 
     def devices(self) -> tuple[tuple[str, int], ...]:
         """See `BlockDevices`."""
@@ -59,6 +62,7 @@ class ApplianceDevices:
             return Filesystem(device, "")  # nothing, or several things at once
         tags = ("TYPE", "UUID", "LABEL", "UUID_SUB")
         kind, uuid, label, member = (_unescaped(found.get(tag, "")) for tag in tags)
+        self._types[device] = kind
         return Filesystem(device, kind, uuid, label, member)
 
     def arrays(self) -> tuple[Array, ...]:
@@ -185,10 +189,23 @@ class ApplianceDevices:
         inodes = found["ffree"] if found["files"] else None
         return Space(found["blocks"] * unit, found["bfree"] * unit, inodes)
 
+    def make_mount_point(self, path: str) -> None:
+        """See `BlockDevices`."""
+        if path in self._mount_points:
+            return
+        with translated(path):
+            self._handle.mkmountpoint(path)
+        self._mount_points.add(path)
+
     def mount(self, device: str, path: str, *, options: str) -> None:
         """See `BlockDevices`."""
         with translated(f"{device} at {path}"):
             self._handle.mount_options(options, device, path)
+            # Some drivers mount what is in use for reading only, and do not say so (ntfs-3g(8)).
+            wants_to_write = "rw" in options.split(",")
+            is_read_only = wants_to_write and self._handle.statvfs(path)["flag"] & os.ST_RDONLY
+        if is_read_only:
+            raise GuestError(Code.FAILED, f"{device}: can be read only")
 
     def unmount(self) -> None:
         """See `BlockDevices`."""
@@ -215,6 +232,8 @@ def translated(what: str) -> Iterator[None]:
         raise GuestError(
             Code.FAILED, f"{what!r}: not UTF-8, or with a NUL in it: {error}"
         ) from error
+    except OverflowError as error:  # a number of the guest's that no disk can have
+        raise GuestError(Code.FAILED, f"{what}: {error}") from error
     except RuntimeError as error:
         said = str(error)
         code = Code.MISSING if said.endswith(_ABSENT) else Code.FAILED

@@ -17,6 +17,7 @@ from converter.model import FileKind, Stat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,12 @@ class MemoryGuest:
         there = self._nodes.get(place)
         kept = there.attributes if there is not None and there.kind is FileKind.FILE else {}
         self._nodes[place] = Node(FileKind.FILE, data, mode, uid, gid, {**kept, **dict(attributes)})
+
+    def upload(self, source: Path, path: str) -> None:
+        """See `Guest`."""
+        there = self._find(path)
+        mode, uid, gid = (there.mode, there.uid, there.gid) if there else (0o600, 0, 0)
+        self.write(path, source.read_bytes(), mode=mode, uid=uid, gid=gid)
 
     def append(self, path: str, data: bytes) -> None:
         """See `Guest`."""

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
         VolumeGroup,
     )
 
+# The attribute that is the security descriptor of a file on NTFS, as ntfs-3g(8) has it.
+SECURITY: Final = "system.ntfs_acl"
 # Configuration files are small; what is larger was not written by an administrator.
 TEXT_LIMIT: Final = 4 << 20
 
@@ -39,9 +41,10 @@ class Code:
     NOT_A_DIRECTORY: Final = "guest-not-a-directory"
     LINK_LOOP: Final = "guest-link-loop"
     TOO_LARGE: Final = "guest-file-too-large"
+    INVALID: Final = "guest-file-invalid"
     FAILED: Final = "guest-operation-failed"
     # All but the last: the guest is at fault, not what reads it.
-    ODD: Final = frozenset({MISSING, NOT_A_FILE, NOT_A_DIRECTORY, LINK_LOOP, TOO_LARGE})
+    ODD: Final = frozenset({MISSING, NOT_A_FILE, NOT_A_DIRECTORY, LINK_LOOP, TOO_LARGE, INVALID})
     ODD_HINT: Final = "put that right in the machine, shut it down, and export it again"
 
 
@@ -89,6 +92,9 @@ class Guest(ReadableGuest, Protocol):
     ) -> None:
         """Make `path` (its parent exists) a regular file; what was there before is replaced."""
 
+    def upload(self, source: Path, path: str) -> None:
+        """Make `path` the same as a file of this host; a new one only root can read."""
+
     def append(self, path: str, data: bytes) -> None:
         """Add `data` to the end of the regular file `path`."""
 
@@ -118,9 +124,6 @@ class Ran:
 
 class Machine(Guest, Protocol):
     """A guest whose own programs can be run. All methods raise `GuestError`."""
-
-    def upload(self, source: Path, path: str) -> None:
-        """Make `path`, which is not there, the same as a file of this host; only root reads it."""
 
     def run(self, argv: Sequence[str], *, seconds: float) -> Ran:
         """Run a program in the guest's tree, without network, input or the guest's services.
@@ -156,6 +159,12 @@ class BlockDevices(Protocol):
 
     def subvolumes(self, device: str) -> tuple[Subvolume, ...]:
         """Give the subvolumes of the Btrfs filesystem on `device`, the top level among them."""
+
+    def make_mount_point(self, path: str) -> None:
+        """Make the directory `path`, as "/C", for guests without one tree; fine if it is there.
+
+        Nothing is mounted at "/" then, neither before nor after.
+        """
 
     def mount(self, device: str, path: str, *, options: str) -> None:
         """Mount `device` at `path` of the guest's tree."""

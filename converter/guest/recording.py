@@ -11,29 +11,41 @@ read (`interfaces.d/*`, initramfs-tools' `conf.d/*`, udev's `*.rules`) then neve
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from converter.errors import GuestError
+from converter.formats.reg_file import reg_lines
+from converter.guest.hives import Hives
 from converter.guest.labels import LABEL, Labels
 from converter.guest.paths import resolve
 from converter.guest.protocol import TEXT_LIMIT, Code, ReadableGuest
 from converter.model import (
     AppendFile,
     CopyFile,
+    CopyIn,
+    DeleteKey,
+    DeleteValue,
     FileKind,
     MakeDirectory,
     MakeLink,
     Plan,
     RemoveFile,
+    SetValue,
     Stat,
     WriteFile,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from converter.formats.registry import Editor, Reader, Value
     from converter.model import Change, ConvertTable, Finding, InstallPackage
+
+Attributes = tuple[tuple[str, bytes], ...]
 
 BACKUP_SUFFIX: Final = ".converter-orig"
 # Boot loaders are copied, which have a few MiB.
@@ -55,9 +67,21 @@ class RecordingGuest:
     Every change names a stable `code` and a `reason`: there is no unexplained change.
     """
 
-    def __init__(self, below: ReadableGuest) -> None:
-        """Record over `below`, which is not written and must not change meanwhile."""
+    def __init__(
+        self,
+        below: ReadableGuest,
+        hives: Hives | None = None,
+        security: Callable[[str, FileKind], Attributes] | None = None,
+    ) -> None:
+        """Record over `below`, which is not written and must not change meanwhile.
+
+        `hives` are those of `below` that were read already. `security` gives the attributes of a
+        new path; without it these are SELinux' labels.
+        """
+        self._security = security
         self._below = below
+        self._hives = hives or Hives(below)
+        self._edited: dict[str, Editor] = {}
         self._written: dict[str, _Written] = {}
         self._places: dict[str, str] = {}
         self._kept: set[str] = set()
@@ -144,19 +168,28 @@ class RecordingGuest:
         """Keep a finding made while planning."""
         self._findings.append(finding)
 
-    def write(
-        self, path: str, data: bytes, *, code: str, reason: str, mode: int | None = None
+    def write(  # noqa: PLR0913 - a file is all of this
+        self,
+        path: str,
+        data: bytes,
+        *,
+        code: str,
+        reason: str,
+        mode: int | None = None,
+        is_secret: bool = False,
     ) -> None:
         """Plan that the file `path` leads to holds `data`; nothing is recorded if it does.
 
         A file that exists keeps its owner, mode and attributes (`mode` then counts only if given);
-        a new one belongs to root, with `mode` or 0644.
+        a new one belongs to root, with `mode` or 0644. What is in one that may hold a secret, now
+        or then, is not shown.
         """
         place = resolve(self, path)
         there = self.lstat(place)
         if there is not None and there.kind is not FileKind.FILE:
             raise GuestError(Code.NOT_A_FILE, f"{path}: is not a regular file")
-        old = None if there is None else self.read(place)
+        limit = max(TEXT_LIMIT, len(data))
+        old = None if there is None else self.read(place, limit=limit)
         if there is not None and old == data and mode in (None, there.mode):
             return
         stat = Stat(
@@ -180,7 +213,8 @@ class RecordingGuest:
             backup=None if old is None else self._backup(place),
             attributes=() if there else self._label(place, FileKind.FILE),
         )
-        self._record(change, _text_diff(place, old or b"", data))
+        sizes = f"{place}: {len(old or b'')} bytes, then {len(data)}, not shown\n"
+        self._record(change, sizes if is_secret else _text_diff(place, old or b"", data))
         self._written[place] = _Written(stat, data)
 
     def append(self, path: str, data: bytes, *, before: str, code: str, reason: str) -> None:
@@ -218,6 +252,68 @@ class RecordingGuest:
     def install(self, change: InstallPackage) -> None:
         """Plan a package; what it brings is not readable here."""
         self._record(change, f"{change.path} {change.version}, by {change.manager}\n")
+
+    def copy_in(self, payload: CopyIn) -> None:
+        """Plan a file of this host in the guest, unless it is there; it is not readable here."""
+        place = resolve(self, payload.path)
+        there = self.lstat(place)
+        before = None if there is None else self.digest(place)
+        if before == payload.digest:
+            return
+        if there is None:
+            self._make_parents(place, code=payload.code, reason=payload.reason)
+        change = replace(
+            payload,
+            path=place,
+            before=before,
+            backup=None if before is None else self._backup(place),
+            attributes=() if there else self._label(place, FileKind.FILE),
+        )
+        self._record(change, f"{place}: {payload.payload.name} ({payload.size} bytes)\n")
+
+    def hive(self, path: str) -> Reader:
+        """Give the hive at `path` with all that was recorded so far."""
+        return self._edited.get(path) or self._hives.reader(path)
+
+    def _edit(self, path: str) -> Editor:
+        if path not in self._edited:
+            self._edited[path] = self._hives.copy(path)
+        return self._edited[path]
+
+    def set_value(  # noqa: PLR0913 - a value is all of this
+        self, path: str, key: str, name: str, value: Value, *, code: str, reason: str
+    ) -> None:
+        """Plan a value of the hive at `path`; nothing is recorded if it is that already."""
+        hive = self._edit(path)
+        before = hive.value(key, name)
+        if before == value:
+            return
+        hive.set_value(key, name, value)
+        change = SetValue(code, reason, path, key, name, value, before, self._backup_once(path))
+        self._record(change, _registry_diff(path, key, name, before, value))
+
+    def delete_value(self, path: str, key: str, name: str, *, code: str, reason: str) -> None:
+        """Plan that a value of the hive at `path` is gone, if it is there."""
+        hive = self._edit(path)
+        before = hive.value(key, name)
+        if before is None:
+            return
+        hive.delete_value(key, name)
+        change = DeleteValue(code, reason, path, key, name, before, self._backup_once(path))
+        self._record(change, _registry_diff(path, key, name, before, None))
+
+    def delete_key(self, path: str, key: str, *, code: str, reason: str) -> None:
+        """Plan that a key of the hive at `path` is gone with all below it, if it is there."""
+        hive = self._edit(path)
+        if not hive.exists(key):
+            return
+        hive.delete_key(key)
+        change = DeleteKey(code, reason, path, key, self._backup_once(path))
+        self._record(change, f"{path}\n[-{key}]\n")
+
+    def _backup_once(self, path: str) -> str | None:
+        """Give where a hive is kept, with its first change only."""
+        return None if path in self._kept else self._backup(path)
 
     def remove(self, path: str, *, code: str, reason: str) -> None:
         """Plan that the file or symlink `path` itself is gone; its content is kept."""
@@ -303,11 +399,14 @@ class RecordingGuest:
         self._record(MakeDirectory(code, reason, directory, attributes=label), f"+{directory}/\n")
         self._written[directory] = _Written(Stat(FileKind.DIRECTORY, 0o755, 0, 0, 0))
 
-    def _label(self, place: str, kind: FileKind) -> tuple[tuple[str, bytes], ...]:
-        """Give the SELinux label of a new name: the policy's, else that of its directory.
+    def _label(self, place: str, kind: FileKind) -> Attributes:
+        """Give the attributes of a new name: its security on NTFS, else a SELinux label.
 
-        Where the directory has none, the filesystem may have no labels; none is given then.
+        That is the policy's, else that of its directory. Where the directory has none, the
+        filesystem may have no labels; none is given then.
         """
+        if self._security is not None:
+            return self._security(place, kind)
         directory = place.rpartition("/")[0] or "/"
         while directory in self._written:
             directory = directory.rpartition("/")[0] or "/"
@@ -327,12 +426,8 @@ class RecordingGuest:
         if place in self._kept or place in self._written:
             return None
         self._kept.add(place)
-        wanted = kept_as(place)
-        candidate, number = wanted, 0
-        while self.lstat(candidate) is not None:
-            number += 1
-            candidate = f"{wanted}.{number}"
-        return candidate
+        *_, free = _kept_names(self, place)
+        return free
 
 
 def kept_as(place: str) -> str:
@@ -341,12 +436,41 @@ def kept_as(place: str) -> str:
     return f"{directory}/.{name}{BACKUP_SUFFIX}"
 
 
+def last_kept(guest: ReadableGuest, place: str) -> str:
+    """Give where the last of several conversions keeps the original of `place`, if any does."""
+    found = [*_kept_names(guest, place)]
+    return found[max(0, len(found) - 2)]
+
+
+def _kept_names(guest: ReadableGuest, place: str) -> Iterator[str]:
+    """Give the names that originals of `place` have, and then the next one, which is free."""
+    wanted = kept_as(place)
+    candidate, number = wanted, 0
+    while guest.lstat(candidate) is not None:
+        yield candidate
+        number += 1
+        candidate = f"{wanted}.{number}"
+    yield candidate
+
+
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def _registry_diff(
+    path: str, key: str, name: str, before: Value | None, after: Value | None
+) -> str:
+    """Show a change of a value as two `.reg` files would differ."""
+    lines = [path, f" [{key}]"]
+    for sign, value in (("-", before), ("+", after)):
+        lines += [f"{sign}{reg_lines(key, name, value)[-1]}"] if value else []
+    return "".join(f"{line}\n" for line in lines)
+
+
 def _text_diff(path: str, old: bytes, new: bytes) -> str:
     """Show the difference as `diff -u` would; bytes that are not UTF-8 are shown escaped."""
+    if _is_binary(old) or _is_binary(new):
+        return f"Binary file {path}: {len(old)} bytes, then {len(new)}\n"
     lines = difflib.unified_diff(
         _lines(old),
         _lines(new),
@@ -358,5 +482,11 @@ def _text_diff(path: str, old: bytes, new: bytes) -> str:
     )
 
 
+def _is_binary(data: bytes) -> bool:
+    return b"\0" in data and not data.startswith(codecs.BOM_UTF16_LE)
+
+
 def _lines(data: bytes) -> list[str]:
-    return data.decode("utf-8", "backslashreplace").splitlines(keepends=True)
+    # Windows' own settings are in UTF-16, and say so.
+    encoding = "utf-16" if data.startswith(codecs.BOM_UTF16_LE) else "utf-8"
+    return data.decode(encoding, "backslashreplace").splitlines(keepends=True)

@@ -6,27 +6,34 @@ original, then writes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from converter.errors import GuestError
+from converter.formats import reg_file
+from converter.guest.hives import GuestHive, read_whole
 from converter.guest.protocol import Code
 from converter.model import (
     AppendFile,
     ConvertTable,
     CopyFile,
+    CopyIn,
+    DeleteKey,
+    DeleteValue,
     FileKind,
     InstallPackage,
     MakeDirectory,
     MakeLink,
     RemoveFile,
+    SetValue,
     WriteFile,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from converter.formats.registry import Value
     from converter.guest.protocol import Guest
-    from converter.model import Change, FileChange, Plan
+    from converter.model import FileChange, Plan, RegistryChange
 
 
 def replay(plan: Plan, guest: Guest, *, progress: Callable[[float], None]) -> None:
@@ -34,15 +41,59 @@ def replay(plan: Plan, guest: Guest, *, progress: Callable[[float], None]) -> No
 
     Raises `GuestError` ``plan-outdated`` when a file is not what it was when the plan was made.
     """
+    hives = _Hives(guest)
     for number, change in enumerate(plan.changes, start=1):
-        _apply(change, guest)
+        match change:
+            case ConvertTable() | InstallPackage():
+                pass  # `disk.apply`, when no appliance holds the disk; `guest.packages`
+            case SetValue() | DeleteValue() | DeleteKey():
+                hives.apply(change)
+            case _:
+                _apply(change, guest)
         progress(number / len(plan.changes))
+    hives.write()
 
 
-def _apply(change: Change, guest: Guest) -> None:
-    if isinstance(change, ConvertTable | InstallPackage):
-        # `disk.apply`, when no appliance holds the disk; `guest.packages`, when all files are in.
-        return
+class _Hives:
+    """The hives that are edited: read when the first change comes, written when all are in."""
+
+    def __init__(self, guest: Guest) -> None:
+        self._guest = guest
+        self._open: dict[str, GuestHive] = {}
+
+    def apply(self, change: RegistryChange) -> None:
+        if change.path not in self._open:
+            data = read_whole(self._guest, change.path)
+            self._open[change.path] = GuestHive(change.path, data)
+        hive = self._open[change.path]
+        if not isinstance(change, DeleteKey):
+            self._expect(change, hive)
+        _keep(self._guest, change.path, change.backup)
+        match change:
+            case SetValue():
+                hive.set_value(change.key, change.name, change.value)
+            case DeleteValue():
+                hive.delete_value(change.key, change.name)
+            case DeleteKey():
+                hive.delete_key(change.key)
+
+    def _expect(self, change: SetValue | DeleteValue, hive: GuestHive) -> None:
+        def shown(value: Value | None) -> str:
+            return reg_file.shown(change.name, value) if value else "nothing"
+
+        found = hive.value(change.key, change.name)
+        if found != change.before:
+            what = f"{change.path}: {change.key}: {change.name}"
+            _outdated(what, shown(found), shown(change.before))
+
+    def write(self) -> None:
+        for path, hive in self._open.items():
+            stat = self._guest.lstat(path)
+            mode, uid, gid = (stat.mode, stat.uid, stat.gid) if stat else (0o644, 0, 0)
+            self._guest.write(path, hive.tobytes(), mode=mode, uid=uid, gid=gid)
+
+
+def _apply(change: FileChange, guest: Guest) -> None:
     _check(change, guest)
     match change:
         case WriteFile():
@@ -71,6 +122,10 @@ def _apply(change: Change, guest: Guest) -> None:
             _expect(change.source, _identity(guest, change.source), change.digest)
             _keep(guest, change.path, change.backup)
             guest.copy(change.source, change.path)
+        case CopyIn():
+            _keep(guest, change.path, change.backup)
+            guest.upload(change.payload, change.path)
+            guest.set_attributes(change.path, change.attributes)
 
 
 def _check(change: FileChange, guest: Guest) -> None:
@@ -83,12 +138,15 @@ def _check(change: FileChange, guest: Guest) -> None:
 
 def _expect(path: str, found: str | None, expected: str | None) -> None:
     if found != expected:
-        raise GuestError(
-            "plan-outdated",
-            f"{path}: changed since the plan was made"
-            f" (found {found or 'nothing'}, expected {expected or 'nothing'})",
-            hint="the disk was written meanwhile; start again",
-        )
+        _outdated(path, found or "nothing", expected or "nothing")
+
+
+def _outdated(what: str, found: str, expected: str) -> NoReturn:
+    raise GuestError(
+        "plan-outdated",
+        f"{what}: changed since the plan was made (found {found}, expected {expected})",
+        hint="the disk was written meanwhile; start again",
+    )
 
 
 def _identity(guest: Guest, path: str) -> str | None:

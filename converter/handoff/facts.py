@@ -7,8 +7,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from converter.model import WindowsFacts
+
 if TYPE_CHECKING:
-    from converter.model import Facts, Kernel, Source
+    from converter.model import Facts, Kernel, LinuxFacts, Source
 
 
 def jsonable(value: Any) -> Any:  # noqa: ANN401, PLR0911 - any record in, any JSON value out
@@ -20,7 +22,7 @@ def jsonable(value: Any) -> Any:  # noqa: ANN401, PLR0911 - any record in, any J
     if isinstance(value, list | tuple):
         return [jsonable(item) for item in value]
     if isinstance(value, dict):
-        return {key: jsonable(item) for key, item in value.items()}
+        return {jsonable(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, Path):
@@ -51,7 +53,27 @@ def source_as_json(source: Source) -> dict[str, Any]:
 
 def guest_as_json(facts: Facts) -> dict[str, Any]:
     """Give what the guest is."""
-    linux = facts.os
+    if isinstance(facts.os, WindowsFacts):
+        return _windows(facts, facts.os)
+    return _linux(facts, facts.os)
+
+
+def _windows(facts: Facts, windows: WindowsFacts) -> dict[str, Any]:
+    own: dict[str, Any] = jsonable(windows)
+    return {
+        "family": "windows",
+        "distribution": "windows",
+        "name": own["product"],
+        **own,
+        "kernel": {"version": f"{windows.version}.{windows.build}", "initramfs": None},
+        "bootloader": {"kind": "bootmgr", "config": "BCD", "default": None, "entries": []},
+        "network": own["adapters"],
+        "mounts": [jsonable(mount) for mount in (*facts.mounts, *facts.esps)],
+        "filesystems": [jsonable(filesystem) for filesystem in facts.filesystems],
+    }
+
+
+def _linux(facts: Facts, linux: LinuxFacts) -> dict[str, Any]:
     document: dict[str, Any] = {
         "family": "linux",
         "distribution": linux.distribution,
@@ -64,7 +86,7 @@ def guest_as_json(facts: Facts) -> dict[str, Any]:
         "selinux": linux.selinux,
         "kernel": _kernel(linux.default_kernel, linux.initramfs),
         "kernels": [kernel.release for kernel in linux.kernels],
-        "bootloader": _bootloader(facts),
+        "bootloader": _bootloader(linux),
         "network": [jsonable(stack) for stack in linux.networks],
         "mounts": [jsonable(mount) for mount in facts.mounts],
         "filesystems": [jsonable(filesystem) for filesystem in facts.filesystems],
@@ -82,8 +104,8 @@ def _kernel(kernel: Kernel | None, initramfs: Any) -> dict[str, Any] | None:  # 
     return {"version": kernel.release, "image": kernel.image, "initramfs": jsonable(initramfs)}
 
 
-def _bootloader(facts: Facts) -> dict[str, Any] | None:
-    found = facts.os.bootloader
+def _bootloader(linux: LinuxFacts) -> dict[str, Any] | None:
+    found = linux.bootloader
     if found is None:
         return None
     return {

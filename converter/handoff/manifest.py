@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = 1
 _GIB: Final = 1 << 30
-_ARCHITECTURES: Final = {"x86_64": "x86_64", "aarch64": "arm64"}
+_ARCHITECTURES: Final = {"x86_64": "x86_64", "aarch64": "arm64", "i386": "i386"}
 # Names of volumes (Amazon EC2 User Guide, "Device names for volumes"): first the recommended ones.
 DEVICE_NAMES: Final = (
     "/dev/xvda",
@@ -96,11 +96,13 @@ def register_image(report: Report) -> dict[str, Any]:
     """Give the parameters of RegisterImage (EC2 API Reference), but for the snapshots' ids.
 
     Architecture and VirtualizationType are always given: the API's own defaults are i386 and
-    paravirtual. EnaSupport is declared only when the guest has the driver.
+    paravirtual. What is handed off as it is may be of an architecture that EC2 has not; that has
+    none here. EnaSupport is declared only when the guest has the driver, or installs it at its
+    first start: without, no instance that needs it would take the image.
     """
     parameters: dict[str, Any] = {
         "Name": _image_name(report.disks[0].path.removesuffix(".raw")),
-        "Architecture": _ARCHITECTURES[report.after.os.architecture],
+        "Architecture": _ARCHITECTURES.get(report.after.os.architecture),
         "VirtualizationType": "hvm",
         "BootMode": report.boot_mode.value,
         "RootDeviceName": DEVICE_NAMES[0],
@@ -116,7 +118,7 @@ def register_image(report: Report) -> dict[str, Any]:
             for number, disk in enumerate(report.disks)
         ],
     }
-    if report.capabilities.ena:
+    if report.capabilities.ena or "ena" in report.staged:
         parameters["EnaSupport"] = True
     if report.capabilities.ixgbevf:
         parameters["SriovNetSupport"] = "simple"

@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING, Protocol
 
 from converter.errors import GuestError, GuestRefusedError
 from converter.formats import kernel_args
+from converter.guest.hives import Hives
 from converter.guest.protocol import BlockDevices, Code, Guest
 from converter.inspection.efi import boot_modes
 from converter.inspection.esp import mount_esps
 from converter.inspection.health import judge_disks, judge_rootless, judge_system
 from converter.inspection.linux import inspect_linux
 from converter.inspection.mounts import mount_guest
+from converter.inspection.roots import SEVERAL_MESSAGE, TYPES, find_root, refusal
 from converter.inspection.storage import Storage, read_storage
+from converter.inspection.windows_guest import inspect_windows_guest
+from converter.inspection.windows_volumes import choose_root, find_volumes
 from converter.model import Facts, Severity
 
 if TYPE_CHECKING:
+    from converter.inspection.windows_volumes import WindowsVolume
     from converter.model import Finding
 
 
@@ -26,11 +31,12 @@ class Machine(Guest, BlockDevices, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What was found, and what could not be read or is no good."""
+    """What was found, and what could not be read or is no good; `hives` are those of a Windows."""
 
     facts: Facts
     storage: Storage
     findings: tuple[Finding, ...]
+    hives: Hives | None = None
 
 
 def inspect_machine(machine: Machine) -> Inspection:
@@ -49,6 +55,35 @@ def inspect_machine(machine: Machine) -> Inspection:
 
 def _inspect(machine: Machine) -> Inspection:
     disks = read_storage(machine)
+    hives = Hives(machine)
+    volumes = find_volumes(machine, machine, disks)
+    root = choose_root(volumes)
+    if root is None:
+        return _inspect_linux(machine, disks, hives)
+    _refuse_beside_linux(machine, disks, root)
+    facts, findings = inspect_windows_guest(machine, disks, root, volumes, hives)
+    return Inspection(facts, disks, findings, hives)
+
+
+def _refuse_beside_linux(machine: Machine, storage: Storage, root: WindowsVolume) -> None:
+    """FS-3: a Windows beside a Linux; nothing that is read here tells which of them is meant."""
+    if not any(fs.type in TYPES for fs in storage.filesystems):
+        return
+    try:
+        found = find_root(machine, machine, storage)
+    except GuestRefusedError as error:
+        if error.code == "unknown-os":
+            return
+        raise
+    raise refusal(
+        "several-roots",
+        f"there are a Windows on {root.filesystem.device} and a Linux on {found.root}",
+        "export the machine with only the disk of the system that is to be converted",
+        SEVERAL_MESSAGE,
+    )
+
+
+def _inspect_linux(machine: Machine, disks: Storage, hives: Hives) -> Inspection:
     try:
         mounted = mount_guest(machine, machine, disks)
     except GuestRefusedError as error:
@@ -72,7 +107,7 @@ def _inspect(machine: Machine) -> Inspection:
         other_roots=tuple(str(root) for root in mounted.others),
     )
     found = (*judge_disks(storage), *judge_system(storage, mounts, mounted.table), *findings)
-    return Inspection(facts, _anchored(storage, facts), found)
+    return Inspection(facts, _anchored(storage, facts), found, hives)
 
 
 def _with_reasons(error: GuestRefusedError, storage: Storage) -> GuestRefusedError:
@@ -93,7 +128,7 @@ def _with_reasons(error: GuestRefusedError, storage: Storage) -> GuestRefusedErr
 
 def _anchored(storage: Storage, facts: Facts) -> Storage:
     """Give the storage with the root's name on the kernel command line known to be the root."""
-    entry = facts.os.bootloader.default if facts.os.bootloader else None
+    entry = facts.linux.bootloader.default if facts.linux.bootloader else None
     values = kernel_args.values(entry.arguments, "root") if entry else []
     root = next(mount.device for mount in facts.mounts if mount.path == "/")
     return storage.knowing(dict.fromkeys(values[-1:], root))

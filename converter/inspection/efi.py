@@ -17,8 +17,8 @@ from converter.data import load
 from converter.errors import GuestError
 from converter.formats import FormatError, efi_program
 from converter.formats.efi_program import Kind, Program
-from converter.guest import paths
-from converter.inspection.esp import below, child, find_esps
+from converter.guest import caseless, paths
+from converter.inspection.esp import find_esps
 from converter.model import BootMode, TableType
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class EfiView:
 
     def fallback_path(self, esp: Mount) -> str:
         """Give the path of what firmware starts by itself, whether it is there or not."""
-        return below(self.guest, esp.path, f"EFI/BOOT/{FALLBACK[self.architecture]}.EFI")
+        return caseless.find(self.guest, esp.path, f"EFI/BOOT/{FALLBACK[self.architecture]}.EFI")
 
     def fallback(self, esp: Mount) -> Loader | None:
         """Give what firmware starts by itself, if that is a program for the architecture."""
@@ -95,7 +95,7 @@ class EfiView:
         return tuple(sorted(found, key=rank))
 
     def _all_loaders(self, esp: Mount) -> Iterator[Loader]:
-        top = below(self.guest, esp.path, "EFI")
+        top = caseless.find(self.guest, esp.path, "EFI")
         for vendor in paths.names(self.guest, top):
             if vendor.casefold() in ("boot", "microsoft"):
                 continue
@@ -118,7 +118,7 @@ class EfiView:
 
     def second_stage(self, shim: Loader) -> Loader | None:
         """Give what a shim starts from its own directory."""
-        return self._loader(child(self.guest, shim.directory, shim.program.second_stage))
+        return self._loader(caseless.find(self.guest, shim.directory, shim.program.second_stage))
 
     def _is_startable(self, loader: Loader) -> bool:
         return loader.program.kind is not Kind.SHIM or self.second_stage(loader) is not None
@@ -140,7 +140,7 @@ class EfiView:
 
     def runs_fallback(self, esp: Mount, shim: Loader) -> bool:
         """Tell whether a shim starts the fallback program instead of its second stage."""
-        beside = child(self.guest, shim.directory, shim.program.fallback)
+        beside = caseless.find(self.guest, shim.directory, shim.program.fallback)
         return (
             shim.path == self.fallback_path(esp)
             and bool(shim.program.fallback)
@@ -149,12 +149,12 @@ class EfiView:
 
     def _csv_lacking(self, esp: Mount) -> str:
         """Ask that a CSV file names a program that is there; the first such one is started."""
-        top = below(self.guest, esp.path, "EFI")
+        top = caseless.find(self.guest, esp.path, "EFI")
         for vendor in paths.names(self.guest, top):
             if vendor.casefold() == "boot":
                 continue
             for name in self._csv_programs(f"{top}/{vendor}"):
-                loader = self._loader(child(self.guest, f"{top}/{vendor}", name))
+                loader = self._loader(caseless.find(self.guest, f"{top}/{vendor}", name))
                 if loader is not None:
                     return self.lacking(esp, loader)
         return f"{top}/*/{FALLBACK[self.architecture]}.CSV"
@@ -162,7 +162,7 @@ class EfiView:
     def _csv_programs(self, directory: str) -> Iterator[str]:
         """Give the programs that a directory's CSV file names (UTF-16, `file,label,options,…`)."""
         for name in ("boot.csv", f"{FALLBACK[self.architecture]}.CSV"):
-            path = child(self.guest, directory, name)
+            path = caseless.find(self.guest, directory, name)
             if paths.is_file(self.guest, path):
                 text = self.guest.read(path, limit=_CONFIG_LIMIT).decode("utf-16-le", "replace")
                 for line in text.removeprefix("\ufeff").splitlines():
@@ -176,8 +176,8 @@ class EfiView:
             return None
         directory = grub.directory
         if modules.prefix:
-            directory = below(self.guest, esp.path, modules.prefix)
-        return child(self.guest, directory, "grub.cfg")
+            directory = caseless.find(self.guest, esp.path, modules.prefix)
+        return caseless.find(self.guest, directory, "grub.cfg")
 
     def grub_lacking(self, esp: Mount, grub: Loader) -> str:
         """Tell what a GRUB would not find; "" if nothing."""

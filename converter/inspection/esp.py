@@ -4,8 +4,6 @@ An ESP is told by its partition's type, on GPT and on MBR (UEFI 2.10, 5.2.2 and 
 the FAT filesystem that the guest mounts at /boot/efi or /efi: then its type did not matter to the
 firmware it came from. One that the guest does not mount is mounted while the guest is worked on,
 where systemd-gpt-auto-generator(8) would, or in another empty directory.
-
-FAT names have no case: `child` finds them as firmware does.
 """
 
 from __future__ import annotations
@@ -85,19 +83,3 @@ def _free_places(guest: ReadableGuest, storage: Storage, device: str) -> Iterato
         real = paths.resolve(guest, path) == path and paths.is_directory(guest, path)
         if real and not guest.list(path):
             yield path
-
-
-def child(guest: ReadableGuest, directory: str, name: str) -> str:
-    """Give the path of `name` in a FAT directory, as it is written there if it is there."""
-    for found in paths.names(guest, directory):
-        if found.casefold() == name.casefold():
-            return f"{directory.rstrip('/')}/{found}"
-    return f"{directory.rstrip('/')}/{name}"
-
-
-def below(guest: ReadableGuest, directory: str, path: str) -> str:
-    """Give what the FAT path `path` (as `/EFI/debian/grub.cfg`) is below `directory`."""
-    for part in path.replace("\\", "/").split("/"):
-        if part not in ("", ".", ".."):
-            directory = child(guest, directory, part)
-    return directory

@@ -16,10 +16,9 @@ from converter.errors import GuestError
 from converter.formats import FormatError, grubenv, grubscript, kernel_args
 from converter.formats.efi_program import Kind
 from converter.formats.grub_menu import all_entries, select
-from converter.guest import paths
+from converter.guest import caseless, paths
 from converter.guest.protocol import Code
 from converter.inspection.boot_view import SEVERAL_FILES, Found, boot_entry
-from converter.inspection.esp import below
 from converter.inspection.grub_files import home_files
 from converter.model import Bootloader, BootMode, Finding, Severity
 
@@ -154,7 +153,7 @@ def _by_uefi(view: BootView) -> Iterator[str]:
             return
     yield from _in_use(view)
     for esp in view.esps:
-        directory = below(view.guest, esp.path, "EFI")
+        directory = caseless.find(view.guest, esp.path, "EFI")
         for vendor in paths.names(view.guest, directory):
             config = f"{directory}/{vendor}/grub.cfg"
             if paths.is_file(view.guest, config):

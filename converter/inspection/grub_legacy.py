@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Final
 from converter.data import load
 from converter.errors import GuestError
 from converter.formats import grub_legacy as codec
-from converter.guest import paths
+from converter.guest import caseless, paths
 from converter.guest.protocol import Code
 from converter.inspection.boot_view import SEVERAL_FILES, Found, main_initramfs
-from converter.inspection.esp import below
 from converter.inspection.grub_files import home_files
 from converter.model import BootEntry, Bootloader, BootMode, Finding, Severity
 
@@ -88,9 +87,9 @@ def _configs(view: BootView) -> list[str]:
 
 def _on_esps(view: BootView) -> list[str]:
     found = [
-        below(view.guest, esp.path, f"EFI/{vendor}/grub.conf")
+        caseless.find(view.guest, esp.path, f"EFI/{vendor}/grub.conf")
         for esp in view.esps
-        for vendor in paths.names(view.guest, below(view.guest, esp.path, "EFI"))
+        for vendor in paths.names(view.guest, caseless.find(view.guest, esp.path, "EFI"))
     ]
     return [path for path in found if paths.is_file(view.guest, path)]
 

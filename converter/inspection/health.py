@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from converter.formats import mdadm
-from converter.inspection.storage import LVM_MEMBER, RAID_MEMBER, names_volume
+from converter.inspection.storage import BITLOCKER, LVM_MEMBER, RAID_MEMBER, names_volume
 from converter.model import Finding, Severity
 
 if TYPE_CHECKING:
@@ -21,8 +21,12 @@ if TYPE_CHECKING:
     from converter.model import Mount, VolumeGroup
 
 GROUP_MESSAGE: Final = "Unsupported configuration - logical volume group activation failed"
-_ENCRYPTED: Final = {"crypto_LUKS": "LUKS", "BitLocker": "BitLocker"}
+_ENCRYPTED: Final = {"crypto_LUKS": "LUKS", BITLOCKER: "BitLocker"}
 _HIBERNATED: Final = "swsuspend"
+# Partitions of the Logical Disk Manager: an MBR's type, GPT's for metadata and data.
+_DYNAMIC: Final = frozenset(
+    {"42", "5808c8aa-7e8f-42e0-85d2-e1e90434cfb3", "af9b60a0-1431-4f62-bc68-3311714a69ad"}
+)
 
 
 def judge_disks(storage: Storage) -> tuple[Finding, ...]:
@@ -31,6 +35,7 @@ def judge_disks(storage: Storage) -> tuple[Finding, ...]:
         *_encrypted(storage),
         *_hibernated(storage),
         *_arrays(storage),
+        *_dynamic(storage),
         *_twins(storage),
         *_unreadable_tables(storage),
     )
@@ -58,7 +63,7 @@ def judge_system(storage: Storage, mounts: Collection[Mount], table: Fstab) -> t
 def judge_rootless(storage: Storage) -> tuple[Finding, ...]:
     """Give what may be the reason that no system was found."""
     groups = dict.fromkeys(_groups(storage, lambda _group: True))
-    return (*_encrypted(storage), *groups, *_stopped(storage))
+    return (*_encrypted(storage), *_dynamic(storage), *groups, *_stopped(storage))
 
 
 def _encrypted(storage: Storage) -> Iterator[Finding]:
@@ -68,9 +73,55 @@ def _encrypted(storage: Storage) -> Iterator[Finding]:
                 Severity.ERROR,
                 "encrypted-volume",
                 f"{found.device} is encrypted with {_ENCRYPTED[found.type]}",
-                "decrypt it in the machine, or move the system to a volume without encryption, and"
-                " export it again; EBS encrypts volumes by itself",
+                "decrypt it in the machine (manage-bde -off C:), or move the system to a volume"
+                " without encryption, and export it again; EBS encrypts volumes by itself"
+                if found.type == "BitLocker"
+                else "move the system to a volume without encryption, and export it again; EBS"
+                " encrypts volumes by itself",
             )
+
+
+def _dynamic(storage: Storage) -> Iterator[Finding]:
+    """FS-3, WIN-6: disks of Windows' Logical Disk Manager, whose volumes only Windows knows."""
+    for disk in storage.disks:
+        if any(partition.type.lower() in _DYNAMIC for partition in disk.partitions):
+            yield Finding(
+                Severity.ERROR,
+                "dynamic-disk",
+                f"{disk.device} is a dynamic disk",
+                "move the system to a basic disk, and export it again",
+            )
+
+
+def judge_windows(storage: Storage, mounts: Collection[Mount]) -> tuple[Finding, ...]:
+    """Give what the last shutdown of a Windows left on its volumes (FS-5)."""
+    places = {mount.device: mount.path for mount in reversed([*mounts])}
+    found: list[Finding] = []
+    for filesystem in storage.filesystems:
+        place = places.get(filesystem.device)
+        if place is None or filesystem.type != "ntfs":
+            continue
+        what = f"{place} (NTFS on {filesystem.device})"
+        if filesystem.is_dirty:
+            found.append(
+                Finding(
+                    Severity.ERROR,
+                    "filesystem-dirty",
+                    f"{what} was in use when it was exported, and only Windows can finish what"
+                    " its journal holds",
+                    "start the machine, shut it down (shutdown /s /t 0), and export it again",
+                )
+            )
+        elif filesystem.has_errors:
+            found.append(
+                Finding(
+                    Severity.WARNING,
+                    "filesystem-errors",
+                    f"{what} is marked for a check",
+                    "let Windows check it (chkdsk /f) and export the machine again, to be sure",
+                )
+            )
+    return tuple(found)
 
 
 def _hibernated(storage: Storage) -> Iterator[Finding]:

@@ -36,6 +36,9 @@ _ARRAY_LINKS: Final = ("/dev/disk/by-id/md-name-", "/dev/disk/by-id/md-uuid-")
 _MEMBER: Final = "_member"
 LVM_MEMBER: Final = "LVM2_member"
 RAID_MEMBER: Final = "linux_raid_member"
+BITLOCKER: Final = "BitLocker"
+# Behind the jump of its boot sector. blkid(8) asks for its metadata as well, elsewhere.
+_BITLOCKER_MARK: Final = (3, b"-FVE-FS-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +301,10 @@ def _with_state(machine: BlockDevices, filesystem: Filesystem) -> Filesystem:
     def read(offset: int, length: int) -> bytes:
         return machine.read_device(filesystem.device, offset=offset, length=length)
 
+    offset, mark = _BITLOCKER_MARK
     try:
+        if not filesystem.type and read(offset, len(mark)) == mark:
+            return replace(filesystem, type=BITLOCKER)
         state = superblock.read_state(filesystem.type, read)
     except GuestError:
         return filesystem  # too short for what it claims to be: mounting will tell

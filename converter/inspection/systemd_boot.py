@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Final
 from converter.errors import GuestError
 from converter.formats import bls
 from converter.formats.efi_program import Kind
-from converter.guest import paths
+from converter.guest import caseless, paths
 from converter.guest.protocol import Code
 from converter.inspection.boot_view import Found, main_initramfs
-from converter.inspection.esp import below
 from converter.model import BootEntry, Bootloader, Finding, Severity
 
 if TYPE_CHECKING:
@@ -83,12 +82,12 @@ def _places(view: BootView) -> list[Mount]:
 
 
 def _config(guest: ReadableGuest, mount: Mount) -> str | None:
-    path = below(guest, mount.path, "loader/loader.conf")
+    path = caseless.find(guest, mount.path, "loader/loader.conf")
     return path if paths.is_file(guest, path) else None
 
 
 def _files(guest: ReadableGuest, mount: Mount) -> Iterator[_File]:
-    directory = below(guest, mount.path, "loader/entries")
+    directory = caseless.find(guest, mount.path, "loader/entries")
     for name in paths.names(guest, directory)[:_MOST_ENTRIES]:
         if not name.casefold().endswith(".conf") or name.startswith("."):
             continue
@@ -100,7 +99,7 @@ def _files(guest: ReadableGuest, mount: Mount) -> Iterator[_File]:
             continue
         if text is not None:
             yield _File(mount, f"{directory}/{name}", bls.parse(text))
-    images = below(guest, mount.path, "EFI/Linux")
+    images = caseless.find(guest, mount.path, "EFI/Linux")
     for name in paths.names(guest, images)[:_MOST_ENTRIES]:
         if name.casefold().endswith(".efi"):
             yield _File(mount, f"{images}/{name}", bls.parse(""))
@@ -115,8 +114,8 @@ def _entry(guest: ReadableGuest, file: _File) -> BootEntry | None:
     return BootEntry(
         title=file.entry.get("title") or file.name,
         identifier=bls.identifier(file.name),
-        kernel=below(guest, file.mount.path, kernel),
-        initramfs=below(guest, file.mount.path, initramfs) if initramfs else "",
+        kernel=caseless.find(guest, file.mount.path, kernel),
+        initramfs=caseless.find(guest, file.mount.path, initramfs) if initramfs else "",
         arguments=file.entry.options,
         source=file.path,
     )

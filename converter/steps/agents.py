@@ -28,12 +28,12 @@ def _change(facts: Facts, provided: Provided) -> InstallPackage:
     bundle, checked = provided.choice.bundle, provided.checked
     package = checked.package
     names: list[str] = load("linux")["agent_services"].get(bundle.provides, [])
-    is_systemd = facts.os.init_system == "systemd"
+    is_systemd = facts.linux.init_system == "systemd"
     return InstallPackage(
         code=_CODE,
         reason=f"{bundle.summary}, for {provided.choice.reason}",
         path=package.name if package else bundle.provides,
-        manager=facts.os.package_manager,
+        manager=facts.linux.package_manager,
         version=checked.entry.version,
         payload=checked.path,
         digest=checked.entry.sha256,
@@ -44,7 +44,7 @@ def _change(facts: Facts, provided: Provided) -> InstallPackage:
 
 
 def _applies(facts: Facts) -> bool:
-    return facts.os.package_manager in {"dpkg", "rpm"}
+    return facts.linux.package_manager in {"dpkg", "rpm"}
 
 
 STEP: Final = Step("agents", "put in the agents of EC2", _applies, run)

@@ -69,7 +69,7 @@ class Arguments:
 
     def _own_roots(self) -> list[str]:
         """Give the default entry's names for the root; other entries may start other systems."""
-        bootloader = self.context.facts.os.bootloader
+        bootloader = self.context.facts.linux.bootloader
         entry = bootloader.default if bootloader is not None else None
         return kernel_args.values(entry.arguments, "root") if entry is not None else []
 
@@ -99,7 +99,7 @@ class Arguments:
             self.context.guest.write(path, paths.encode(new), code=full, reason=reason)
 
     def _prefix(self) -> str:
-        bootloader = self.context.facts.os.bootloader
+        bootloader = self.context.facts.linux.bootloader
         return "loader" if bootloader and bootloader.kind == "systemd-boot" else "grub"
 
 

@@ -26,7 +26,7 @@ _VARIABLES: Final = frozenset(f"${name}" for name in KERNEL_OPTIONS)
 
 def run(context: Context) -> None:
     """Plan the edits of every entry's file, and of the arguments that new entries get."""
-    bootloader = context.facts.os.bootloader
+    bootloader = context.facts.linux.bootloader
     arguments = Arguments(context)
     entries = bootloader.entries if bootloader is not None else ()
     for entry in {entry.source: entry for entry in entries if entry.source}.values():
@@ -62,7 +62,7 @@ def _with(text: str, edit: Editor) -> str:
 
 
 def _applies(facts: Facts) -> bool:
-    return facts.os.bootloader is not None
+    return facts.linux.bootloader is not None
 
 
 STEP: Final = Step("boot-entries", "boot by UUID, with a serial console", _applies, run)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def run(context: Context) -> None:
     """Refuse a root= that does not lead to the system, or still depends on the machine."""
-    bootloader = context.facts.os.bootloader
+    bootloader = context.facts.linux.bootloader
     if bootloader is None or bootloader.default is None:
         return
     _check_place(context, bootloader, bootloader.default)
@@ -70,7 +70,7 @@ def _check_name(context: Context, bootloader: Bootloader) -> None:
 
 
 def _applies(facts: Facts) -> bool:
-    return facts.os.bootloader is not None
+    return facts.linux.bootloader is not None
 
 
 STEP: Final = Step("boot-root", "check what the kernel takes for its root", _applies, run)

@@ -45,7 +45,7 @@ def run(context: Context) -> None:
 
 
 def _applies(facts: Facts) -> bool:
-    return "cloud-init" in facts.os.agents
+    return "cloud-init" in facts.linux.agents
 
 
 STEP: Final = Step("cloud-init", "ask EC2 for cloud-init's data", _applies, run)

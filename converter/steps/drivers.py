@@ -53,7 +53,7 @@ _REINSTALL: Final = "reinstall the kernel's package in the machine and export it
 
 def run(context: Context) -> None:
     """Plan the missing drivers, and say which the kernel does not have at all."""
-    kernel, found = context.facts.os.default_kernel, context.facts.os.initramfs
+    kernel, found = context.facts.linux.default_kernel, context.facts.linux.initramfs
     if kernel is None:
         return
     _report_unavailable(context, kernel)
@@ -78,7 +78,7 @@ def _wanted(kernel: Kernel) -> Iterator[str]:
 def _boots(context: Context) -> bool:
     """Tell whether the default kernel finds a disk of EC2's as it is."""
     rows = load("linux")["drivers"].items()
-    return any(has_driver(context.facts.os, name) for name, row in rows if row["boot"])
+    return any(has_driver(context.facts.linux, name) for name, row in rows if row["boot"])
 
 
 def _report_unavailable(context: Context, kernel: Kernel) -> None:
@@ -109,7 +109,7 @@ def _report_unavailable(context: Context, kernel: Kernel) -> None:
 
 
 def _require_builtin(context: Context) -> None:
-    loader = context.facts.os.bootloader
+    loader = context.facts.linux.bootloader
     if loader is not None and loader.default is not None and loader.default.initramfs:
         return  # there is one that could not be read, which was said
     if not _boots(context):
@@ -131,7 +131,7 @@ def _report_blocked(context: Context, path: str, kernel: Kernel) -> None:
         for pattern in _MODPROBE
         for name in paths.glob(context.guest, pattern)
     }
-    loader = context.facts.os.bootloader
+    loader = context.facts.linux.bootloader
     words = loader.default.arguments if loader and loader.default else ()
     for word in words:
         key, _, value = word.partition("=")
@@ -172,11 +172,11 @@ def _prepare_others(context: Context) -> None:
 
 def _others(context: Context) -> Iterator[tuple[str, Kernel]]:
     """Give each initramfs that other entries load, and the kernel it is for, in menu order."""
-    loader, found = context.facts.os.bootloader, context.facts.os.initramfs
+    loader, found = context.facts.linux.bootloader, context.facts.linux.initramfs
     seen = {paths.resolve(context.guest, found.path)} if found else set()
     for entry in loader.entries if loader else ():
         place = paths.resolve(context.guest, entry.initramfs) if entry.initramfs else ""
-        kernel = kernel_of(context.guest, entry, context.facts.os.kernels)
+        kernel = kernel_of(context.guest, entry, context.facts.linux.kernels)
         if place in seen or kernel is None or not kernel.modules:
             continue
         if paths.is_file(context.guest, place):

@@ -159,7 +159,11 @@ def _tolerant(opened: Mapping[str, crypttab.Entry], context: Context, entry: Ent
     options = (*entry.options, *(word for word in extra if word not in entry.options))
     line = entry if options == entry.options else entry.with_options(options)
     # Only systemd leaves a filesystem that is not there unchecked by itself.
-    if entry.passno and context.facts.os.init_system != "systemd" and isinstance(line, fstab.Entry):
+    if (
+        entry.passno
+        and context.facts.linux.init_system != "systemd"
+        and isinstance(line, fstab.Entry)
+    ):
         line = line.with_passno(0)
     return line
 

@@ -33,7 +33,7 @@ _ONCE_REASON: Final = (
 
 def run(context: Context) -> None:
     """Plan the edits of the scripts that make the menu, and of GRUB's environment."""
-    bootloader = context.facts.os.bootloader
+    bootloader = context.facts.linux.bootloader
     if bootloader is None:
         return
     arguments = Arguments(context)
@@ -129,7 +129,7 @@ def _chosen_once(path: str) -> Finding:
 
 
 def _applies(facts: Facts) -> bool:
-    return facts.os.bootloader is not None and facts.os.bootloader.kind == KIND
+    return facts.linux.bootloader is not None and facts.linux.bootloader.kind == KIND
 
 
 STEP: Final = Step("grub2", "boot by UUID, with a serial console", _applies, run)

@@ -124,13 +124,13 @@ def _setting(name: str, value: str) -> Callable[[str], str]:
 
 def _records_failures(context: Context) -> bool:
     """Tell whether the generator writes Ubuntu's wait of 30 s after a boot that failed."""
-    bootloader = context.facts.os.bootloader
+    bootloader = context.facts.linux.bootloader
     scripts = bootloader.scripts if bootloader is not None else ()
     return any("function recordfail" in (paths.text(context.guest, path) or "") for path in scripts)
 
 
 def _applies(facts: Facts) -> bool:
-    return facts.os.bootloader is not None and facts.os.bootloader.kind == KIND
+    return facts.linux.bootloader is not None and facts.linux.bootloader.kind == KIND
 
 
 STEP: Final = Step(

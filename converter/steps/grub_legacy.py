@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def run(context: Context) -> None:
     """Plan the edits of the menu, and of the arguments that new entries get."""
-    bootloader = context.facts.os.bootloader
+    bootloader = context.facts.linux.bootloader
     arguments = Arguments(context)
     for path in bootloader.scripts if bootloader is not None else ():
         arguments.edit(
@@ -63,7 +63,7 @@ def _edited(text: str, names: list[str], edit: Editor) -> str:
 
 
 def _applies(facts: Facts) -> bool:
-    return facts.os.bootloader is not None and facts.os.bootloader.kind == KIND
+    return facts.linux.bootloader is not None and facts.linux.bootloader.kind == KIND
 
 
 STEP: Final = Step("grub-legacy", "boot by UUID, with a serial console", _applies, run)

@@ -26,7 +26,7 @@ _CODE: Final = "guest-tools"
 
 def run(context: Context) -> None:
     """Plan that nothing of the tools is started, and name each of them."""
-    for tool in context.facts.os.guest_tools:
+    for tool in context.facts.linux.guest_tools:
         names = load("linux")["guest_services"].get(tool, [])
         found = list(_disable(context, tool, names))
         context.guest.note(_disabled(tool, found) if found else _left(tool))
@@ -35,7 +35,7 @@ def run(context: Context) -> None:
 def _disable(context: Context, tool: str, names: list[str]) -> Iterator[str]:
     """Plan that none of `names` is started; gives those that are there."""
     reason = f"{tool} has no use on EC2, and waits for its old host"
-    if context.facts.os.init_system == "systemd":
+    if context.facts.linux.init_system == "systemd":
         # It starts System V scripts as units of their names.
         units = [name if "." in name else f"{name}.service" for name in names]
         for unit in dict.fromkeys(units):
@@ -61,7 +61,7 @@ def _disable_job(context: Context, name: str, reason: str) -> bool:
     job = f"{services.JOBS}/{name}.conf"
     if not paths.is_file(guest, job):
         return False
-    if context.facts.os.package_manager != "dpkg":
+    if context.facts.linux.package_manager != "dpkg":
         guest.remove(job, code=_CODE, reason=reason)
         return True
     path = f"{services.JOBS}/{name}.override"
@@ -91,7 +91,7 @@ def _left(tool: str) -> Finding:
 
 
 def _applies(facts: Facts) -> bool:
-    return bool(facts.os.guest_tools)
+    return bool(facts.linux.guest_tools)
 
 
 STEP: Final = Step("guest-tools", "start nothing of the old hypervisor's", _applies, run)

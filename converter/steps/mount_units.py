@@ -66,7 +66,7 @@ def _tell(context: Context, path: str, device: str, hint: str) -> None:
 
 
 def _applies(facts: Facts) -> bool:
-    return facts.os.init_system == "systemd"
+    return facts.linux.init_system == "systemd"
 
 
 STEP: Final = Step("mount-units", "mount by names that hold on EC2", _applies, run)

@@ -35,7 +35,7 @@ _PINNING_ARGUMENTS: Final = ("ifname", "ip", "bootdev", "bond", "bridge", "vlan"
 def run(context: Context) -> None:
     """Plan DHCP in one stack, no cards in the others, and names that no old card is tied to."""
     guest = context.guest
-    stacks = context.facts.os.networks
+    stacks = context.facts.linux.networks
     names.release(guest)
     cloud_init.release(guest)
     waits.release_units(guest)
@@ -114,7 +114,7 @@ def _described(link: NetworkLink) -> str:
 
 def _note_arguments(guest: RecordingGuest, facts: Facts) -> None:
     """Name words on the kernel's command line that set up a card of the source."""
-    bootloader = facts.os.bootloader
+    bootloader = facts.linux.bootloader
     arguments = bootloader.default.arguments if bootloader and bootloader.default else ()
     for key in _PINNING_ARGUMENTS:
         for value in kernel_args.values(arguments, key):

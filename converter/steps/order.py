@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from converter.errors import GuestError
+from converter.errors import GuestError, GuestRefusedError
+from converter.formats import FormatError
 from converter.guest.protocol import Code
 from converter.guest.recording import RecordingGuest
-from converter.model import Finding, Severity
+from converter.model import Finding, Severity, WindowsFacts
 from converter.steps import (
     access,
     agents,
@@ -32,14 +33,27 @@ from converter.steps import (
     volumes,
 )
 from converter.steps.step import Context, Options
+from converter.steps.windows import (
+    boot_driver,
+    boot_services,
+    first_boot,
+    system_security,
+    unattend,
+)
+from converter.steps.windows import boot_settings as windows_boot_settings
+from converter.steps.windows import guest_tools as windows_guest_tools
+from converter.steps.windows import network as windows_network
+from converter.steps.windows import partition_table as windows_partition_table
+from converter.steps.windows import settings as windows_settings
+from converter.steps.windows import uefi as windows_uefi
 
 if TYPE_CHECKING:
     from converter.guest.protocol import ReadableGuest
-    from converter.inspection.storage import Storage
-    from converter.model import Facts, Plan
+    from converter.inspection import Inspection
+    from converter.model import Plan
     from converter.steps.step import Step
 
-ORDER: Final = (
+LINUX: Final = (
     crypttab.STEP,
     # Asks what crypttab opens.
     fstab.STEP,
@@ -72,23 +86,43 @@ ORDER: Final = (
 )
 
 
-def make_plan(
-    guest: ReadableGuest, facts: Facts, storage: Storage, options: Options | None = None
-) -> Plan:
+WINDOWS: Final = (
+    boot_services.STEP,
+    # Asks whether one of Windows' own will do, once it starts.
+    boot_driver.STEP,
+    windows_settings.STEP,
+    windows_network.STEP,
+    windows_guest_tools.STEP,
+    # Asks what `boot_driver` put in, to take it away again.
+    first_boot.STEP,
+    unattend.STEP,
+    windows_boot_settings.STEP,
+    windows_uefi.STEP,
+    windows_partition_table.STEP,
+)
+
+
+def make_plan(guest: ReadableGuest, inspection: Inspection, options: Options | None = None) -> Plan:
     """Run every step that applies on a recording of `guest`, and give what they would do.
 
     What is wrong with files of the guest is among the plan's findings.
     """
-    recording = RecordingGuest(guest)
-    context = Context(recording, facts, storage, options or Options())
-    for step in ORDER:
+    facts = inspection.facts
+    is_windows = isinstance(facts.os, WindowsFacts)
+    security = system_security(facts) if is_windows else None
+    recording = RecordingGuest(guest, inspection.hives, security)
+    context = Context(recording, facts, inspection.storage, options or Options())
+    for step in WINDOWS if is_windows else LINUX:
         if step.applies(facts):
             _run(step, context)
     return recording.plan
 
 
 def _run(step: Step, context: Context) -> None:
-    """Run `step`; a file that is not what it must be ends it, and refuses the guest."""
+    """Run `step`; a file that is not what it must be ends it, and refuses the guest.
+
+    A hive is read as far as it is needed: that the rest makes no sense may show only here.
+    """
     try:
         step.run(context)
     except GuestError as error:
@@ -96,3 +130,9 @@ def _run(step: Step, context: Context) -> None:
             raise
         message = f"{step.name}: {error.message}"
         context.guest.note(Finding(Severity.ERROR, error.code, message, Code.ODD_HINT))
+    except FormatError as error:
+        message = f"{step.name}: {error}"
+        context.guest.note(Finding(Severity.ERROR, Code.INVALID, message, Code.ODD_HINT))
+    except GuestRefusedError as error:
+        for finding in error.findings:
+            context.guest.note(finding)

@@ -16,9 +16,8 @@ from converter.disk import core_image
 from converter.formats import FormatError, grubenv
 from converter.formats.efi_program import Kind
 from converter.formats.grub_modules import CONFIG, MODULE, PREFIX, Object, module_dependencies
-from converter.guest import paths
+from converter.guest import caseless, paths
 from converter.inspection.efi import EfiView
-from converter.inspection.esp import below
 from converter.model import BootMode, ConvertTable, Finding, Severity, TableType
 from converter.policy import choose_boot_mode
 from converter.steps.step import Step
@@ -115,7 +114,7 @@ def _check_efi(context: Context, conversion: Conversion) -> None:
     facts = context.facts
     if choose_boot_mode(facts, context.options.boot_mode) is not BootMode.UEFI:
         return
-    view = EfiView(context.guest, context.storage, facts.esps, facts.os.architecture)
+    view = EfiView(context.guest, context.storage, facts.esps, facts.linux.architecture)
     for esp in facts.esps:
         loader = view.fallback(esp)
         if loader is not None and loader.program.kind is Kind.SHIM:
@@ -199,7 +198,9 @@ def _files(context: Context) -> Iterator[str]:
     for esp in context.facts.esps:
         for pattern in references["esp_files"]:
             top, _, rest = pattern.partition("/")
-            yield from paths.glob(context.guest, f"{below(context.guest, esp.path, top)}/{rest}")
+            yield from paths.glob(
+                context.guest, f"{caseless.find(context.guest, esp.path, top)}/{rest}"
+            )
 
 
 def _edit(guest: RecordingGuest, path: str, change: Callable[[bytes], bytes]) -> None:
@@ -243,9 +244,9 @@ def _record(guest: RecordingGuest, conversion: Conversion, core: bytes) -> None:
         pieces=conversion.pieces(core),
         size=conversion.size,
     )
-    lines = [f"-{old.table.value}, {old.size} bytes", *(f"-{_row(p)}" for p in old.partitions)]
+    lines = [f"-{old.table.value}, {old.size} bytes", *(f"-{row(p)}" for p in old.partitions)]
     lines += [f"+{change.table.value}, {change.size} bytes"]
-    lines += [f"+{_row(part)}" for part in change.partitions]
+    lines += [f"+{row(part)}" for part in change.partitions]
     guest.record_table(change, "".join(f"{line}\n" for line in lines))
     if change.size != old.size:
         guest.note(
@@ -258,7 +259,8 @@ def _record(guest: RecordingGuest, conversion: Conversion, core: bytes) -> None:
         )
 
 
-def _row(part: Partition) -> str:
+def row(part: Partition) -> str:
+    """Give a partition as plans show it."""
     return f"{part.number}: sector {part.start // 512}, {part.size // 512} sectors, {part.type}"
 
 

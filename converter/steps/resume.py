@@ -48,7 +48,9 @@ def renamed(context: Context, text: str) -> str:
 
 
 def _applies(facts: Facts) -> bool:
-    return facts.os.initramfs is not None and facts.os.initramfs.generator == "initramfs-tools"
+    return (
+        facts.linux.initramfs is not None and facts.linux.initramfs.generator == "initramfs-tools"
+    )
 
 
 STEP: Final = Step("resume", "resume from a device that is there", _applies, run)

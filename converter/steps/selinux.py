@@ -49,7 +49,7 @@ def run(context: Context) -> None:
 
 
 def _applies(facts: Facts) -> bool:
-    return facts.os.selinux not in ("", "absent", "disabled")
+    return facts.linux.selinux not in ("", "absent", "disabled")
 
 
 STEP: Final = Step("selinux", "label what is new", _applies, run)

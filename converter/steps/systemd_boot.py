@@ -18,7 +18,7 @@ _WITHOUT_END: Final = "menu-force"
 
 def run(context: Context) -> None:
     """Plan a timeout within the limit; without one, systemd-boot does not wait."""
-    bootloader = context.facts.os.bootloader
+    bootloader = context.facts.linux.bootloader
     for path in bootloader.scripts if bootloader is not None else ():
         Arguments(context).edit(path, timeout=_with_timeout)
 
@@ -32,7 +32,7 @@ def _with_timeout(text: str) -> str:
 
 
 def _applies(facts: Facts) -> bool:
-    return facts.os.bootloader is not None and facts.os.bootloader.kind == KIND
+    return facts.linux.bootloader is not None and facts.linux.bootloader.kind == KIND
 
 
 STEP: Final = Step("systemd-boot", "do not wait for long in the menu", _applies, run)

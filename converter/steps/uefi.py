@@ -12,9 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from converter.formats.efi_program import Kind
-from converter.guest import paths
+from converter.guest import caseless, paths
 from converter.inspection.efi import FALLBACK, EfiView, Loader
-from converter.inspection.esp import child
 from converter.model import BootMode, Finding, Severity
 from converter.policy import choose_boot_mode
 from converter.steps.step import Step
@@ -39,8 +38,8 @@ def run(context: Context) -> None:
         context.guest,
         context.storage,
         tuple(dict.fromkeys([*facts.mounts, *facts.esps])),
-        facts.os.architecture,
-        facts.os.distribution,
+        facts.linux.architecture,
+        facts.linux.distribution,
     )
     problems = [_prepare(context.guest, view, esp) for esp in facts.esps]
     needed = choose_boot_mode(facts, context.options.boot_mode) is BootMode.UEFI
@@ -95,9 +94,9 @@ def _copies(
     target = view.fallback_path(esp)
     if source.program.kind is Kind.SHIM:
         for name in (source.program.second_stage, source.program.key_manager):
-            beside = child(guest, source.directory, name)
+            beside = caseless.find(guest, source.directory, name)
             if paths.is_file(guest, beside):
-                yield child(guest, target.rpartition("/")[0], name), beside
+                yield caseless.find(guest, target.rpartition("/")[0], name), beside
     yield target, source.path
 
 
@@ -120,7 +119,7 @@ def _write_config(
 
 
 def _vendor_config(guest: RecordingGuest, view: EfiView, source: Loader) -> str | None:
-    text = paths.text(guest, child(guest, source.directory, "grub.cfg"))
+    text = paths.text(guest, caseless.find(guest, source.directory, "grub.cfg"))
     return None if text is None or view.leads_nowhere(text) else text
 
 
@@ -133,7 +132,7 @@ def _write_csv(
     name = source.path.rpartition("/")[2]
     vendor = source.directory.rpartition("/")[2]
     line = f"\ufeff{name},{vendor},,This is the boot entry for {vendor}\n"
-    path = child(guest, source.directory, f"{FALLBACK[view.architecture]}.CSV")
+    path = caseless.find(guest, source.directory, f"{FALLBACK[view.architecture]}.CSV")
     guest.write(path, line.encode("utf-16-le"), code="uefi-fallback", reason=_CSV_REASON)
 
 
@@ -160,7 +159,7 @@ def _full(esp: Mount, needed: int) -> Finding:
 
 
 def _applies(facts: Facts) -> bool:
-    return bool(facts.esps) and facts.os.architecture in FALLBACK
+    return bool(facts.esps) and facts.linux.architecture in FALLBACK
 
 
 STEP: Final = Step("uefi", "start by UEFI without boot entries", _applies, run)

@@ -112,7 +112,7 @@ def before(machine: Appliance) -> Inspection:
 
 @pytest.fixture(scope="module")
 def plan(machine: Appliance, before: Inspection) -> Plan:
-    plan = make_plan(machine, before.facts, before.storage)
+    plan = make_plan(machine, before)
     replay(plan, machine, progress=lambda _fraction: None)
     machine.unmount()
     return plan
@@ -158,9 +158,9 @@ def test_new_names_have_their_labels(machine: Appliance, plan: Plan, after: Insp
     for path, attributes in labelled.items():
         assert dict(machine.attributes(path))[LABEL] == attributes[LABEL]
     assert machine.lstat("/.autorelabel") is None
-    assert after.facts.os.selinux == "enforcing"
+    assert after.facts.linux.selinux == "enforcing"
 
 
 def test_a_second_plan_changes_nothing(machine: Appliance, after: Inspection) -> None:
-    again = make_plan(machine, after.facts, after.storage)
+    again = make_plan(machine, after)
     assert again.changes == ()

@@ -23,6 +23,9 @@ TYPES = {
     "prep": ("41", "9e1a2d38-c612-4316-aa26-8b49521e5a8b"),
     "root": ("", "4f68bce3-e8cd-4db1-96e7-fbcaf984b709"),
     "extended": ("05", ""),
+    "windows": ("07", "ebd0a0a2-b9e5-4433-87c0-68b6b72699c7"),
+    "msr": ("", "e3c9e316-0b5c-4db8-817d-f92df00215ae"),
+    "recovery": ("27", "de94bba4-06d1-4d40-a16a-bfd50179d6ac"),
 }
 _UNITS = {"M": MIB, "G": 1 << 30, "T": 1 << 40}
 
@@ -47,10 +50,11 @@ class Part:
 
 @dataclass
 class SparseDisk:
-    """A disk of which all but a few sectors are zero."""
+    """A disk of which all but a few sectors are zero; `parts` are what it was made with."""
 
     size: int
     sectors: dict[int, bytes] = field(default_factory=dict)
+    parts: list[Part] = field(default_factory=list)
 
     def put(self, offset: int, data: bytes) -> None:
         while data:
@@ -70,9 +74,9 @@ def make_disk(*, table: str, size: int, signature: int, parts: list[Part], boot:
     """Make a disk with a table ("mbr", "gpt" or "") and boot code.
 
     That is of "grub2" or "grub" (GRUB legacy); after "active-", it is in the active partition, and
-    generic code in the MBR leads there; "" is none.
+    generic code in the MBR leads there; "" is none, so that "active-" has generic code alone.
     """
-    disk = SparseDisk(size)
+    disk = SparseDisk(size, parts=parts)
     if boot.startswith("active-"):
         disk.put(0, b"\x33\xc0\x8e\xd0")
         disk.put(0x163, b"Invalid partition table\0")
@@ -81,7 +85,7 @@ def make_disk(*, table: str, size: int, signature: int, parts: list[Part], boot:
     else:
         _put_boot_code(disk, boot, first=0, at=_embedding(table, parts))
     if table:
-        disk.put(440, struct.pack("<I", signature))
+        disk.put(440, struct.pack("<I", signature & 0xFFFFFFFF))
         disk.put(510, b"\x55\xaa")
     if table == "mbr":
         _put_mbr(disk, parts)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tests.guests.disks import SparseDisk
 
 # Types that the appliance can mount.
-_MOUNTABLE = {"ext2", "ext3", "ext4", "xfs", "btrfs", "jfs", "vfat"}
+_MOUNTABLE = {"ext2", "ext3", "ext4", "xfs", "btrfs", "jfs", "vfat", "ntfs"}
 Tree = dict[str, Node]
 
 
@@ -70,6 +70,7 @@ class Machine(MemoryGuest):
         self._devices = {device.found.device: device for device in devices}
         self._volumes = tuple(volumes)
         self._mounted: list[_Mounted] = []
+        self._mount_points: set[str] = set()
 
     def label(self, labels: Mapping[str, bytes], *, unlabelled: Sequence[str]) -> None:
         """Give all that is mounted its SELinux label, by the longest directory in `labels`."""
@@ -85,8 +86,13 @@ class Machine(MemoryGuest):
 
     def read_device(self, device: str, *, offset: int, length: int) -> bytes:
         """See `BlockDevices`."""
-        disk = self._disks.get(device)
-        return disk.read(offset, length) if disk else bytes(length)
+        name = device.rstrip("0123456789")
+        disk = self._disks.get(name)
+        if disk is None:
+            return bytes(length)
+        number = device.removeprefix(name)
+        start = next((part.start for part in disk.parts if str(part.number) == number), 0)
+        return disk.read(start + offset, length)
 
     def filesystems(self) -> tuple[Filesystem, ...]:
         """See `BlockDevices`."""
@@ -129,6 +135,11 @@ class Machine(MemoryGuest):
             raise GuestError(Code.MISSING, f"{path}: no such directory in the guest")
         return Space(size=8 << 30, free=4 << 30)
 
+    def make_mount_point(self, path: str) -> None:
+        """See `BlockDevices`."""
+        self._mount_points.add(path)
+        self._nodes.setdefault(path, Node(FileKind.DIRECTORY, mode=0o755))
+
     def mount(self, device: str, path: str, *, options: str) -> None:
         """See `BlockDevices`."""
         there = self._devices.get(device)
@@ -154,7 +165,8 @@ class Machine(MemoryGuest):
             old = _below(mounted.loaded, mounted.path)
             prefix = f"/{mounted.subvolume}" if mounted.subvolume else "/"
             for inside in now.keys() | old.keys():
-                if now.get(inside) == old.get(inside):
+                is_mount_point = mounted.path == "/" and inside in self._mount_points
+                if is_mount_point or now.get(inside) == old.get(inside):
                     continue
                 if inside in now:
                     mounted.device.tree[_join(prefix, inside)] = now[inside]
@@ -165,7 +177,8 @@ class Machine(MemoryGuest):
                     del self._nodes[_join(mounted.path, inside)]
             self._nodes[mounted.path] = Node(FileKind.DIRECTORY, mode=0o755)
         self._mounted.clear()
-        self._nodes = {"/": Node(FileKind.DIRECTORY, mode=0o755)}
+        empty = Node(FileKind.DIRECTORY, mode=0o755)
+        self._nodes = dict.fromkeys(["/", *self._mount_points], empty)
 
 
 def _subvolume(device: Device, options: str) -> str:

@@ -65,7 +65,7 @@ class Conversion:
 def convert(name: str) -> Conversion:
     machine = harness.load(name).machine()
     before = inspect_machine(machine)
-    plan = make_plan(machine, before.facts, before.storage)
+    plan = make_plan(machine, before)
     originals = {
         change.path: machine.read(change.path, limit=1 << 20)
         for change in plan.changes
@@ -78,7 +78,7 @@ def convert(name: str) -> Conversion:
 
 def facts_of(facts: Facts) -> dict[str, Any]:
     """Give the facts as fixtures name them."""
-    linux = facts.os
+    linux = facts.linux
     named = ("distribution", "version", "point_release", "hostname", "architecture", "selinux")
     programs = ("package_manager", "init_system")
     initramfs = linux.initramfs
@@ -154,7 +154,7 @@ def _text_differences(expected: harness.Expected, done: Conversion) -> list[str]
 
 def _kernel_problems(done: Conversion) -> list[str]:
     """Tell whether the default kernel has stayed, and is none for rescue or crashes."""
-    before, after = (inspection.facts.os for inspection in (done.before, done.after))
+    before, after = (inspection.facts.linux for inspection in (done.before, done.after))
     if before.default_kernel is None or after.bootloader is None:
         return ["there is no default kernel"]
     if after.default_kernel != before.default_kernel or after.bootloader.default is None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from converter import bundles
 from converter.bundles import Family, Format, Install, Target, Verdict
 from converter.data import load
+from tests.unit import windows_samples
 
 
 def chosen(target: Target) -> dict[str, str]:
@@ -79,14 +82,36 @@ def test_what_a_linux_guest_gets(target: Target, expected: dict[str, str]) -> No
         (
             26100,
             {
-                "aws-ena": "latest", "aws-nvme": "latest", "aws-pv": "latest",
-                "ec2launch-v2": "latest", "ssm-agent-windows": "latest",
+                "aws-ena": "latest", "aws-nvme": "latest", "ec2launch-v2": "latest",
+                "ssm-agent-windows": "latest",
             },
         ),
     ],
 )  # fmt: skip
 def test_what_a_windows_guest_gets(build: int, expected: dict[str, str]) -> None:
     assert chosen(windows(build)) == expected
+
+
+SERVER = windows_samples.facts()
+
+
+@pytest.mark.parametrize(
+    ("changed", "there", "absent"),
+    [
+        ({}, {"dotnet"}, {"AWSNVMe", "amazon-ssm-agent", "ec2launch-v2"}),
+        ({"dotnet": 378_388}, set(), {"dotnet"}),
+        ({"dotnet": 378_389}, {"dotnet"}, set()),
+        ({"agents": ("ec2launch-v2",)}, {"ec2launch-v2"}, set()),
+        # Services are written in any case; a bundle names them as its vendor does.
+        ({"services": {"AWSNVME": 0, "XenVbd": 0}}, {"AWSNVMe", "xenvbd"}, {"ena"}),
+        ({"services": {"Ena": 3, "VXN": 3}}, {"ena", "vxn"}, {"AWSNVMe"}),
+    ],
+)
+def test_what_a_windows_has(changed: dict[str, Any], there: set[str], absent: set[str]) -> None:
+    found = bundles.target(replace(SERVER.windows, **changed))
+    assert (found.family, found.architecture, found.build) == (Family.WINDOWS, "x86_64", 17763)
+    assert there <= found.has
+    assert not absent & found.has
 
 
 def test_why_a_guest_gets_nothing() -> None:
@@ -101,7 +126,14 @@ def test_why_a_guest_gets_nothing() -> None:
 def test_a_definition_is_whole(bundle: bundles.Bundle) -> None:
     assert (bundles.DEFINITIONS / bundle.name / "bundle.toml").is_file()
     data = load("linux")
-    assert bundle.provides in {"", *data["agents"], *data["drivers"]}
+    windows = load("windows")
+    services = {name for row in windows["drivers"].values() for name in row["services"]}
+    known = {
+        Family.LINUX: {"", *data["agents"], *data["drivers"]},
+        Family.WINDOWS: {"dotnet", *windows["agents"], *services},
+    }
+    assert bundle.provides in known[bundle.family]
+    assert not bundle.fallback_for or bundles.find(bundle.fallback_for)
     assert len({payload.name for payload in bundle.payloads}) == len(bundle.payloads)
     assert bundle.licence
     for url in (

@@ -31,6 +31,7 @@ from converter.policy import (
     under,
 )
 from tests.unit.samples import ERROR, FACTS, KERNEL, LINUX, WARNING, linux, source
+from tests.unit.windows_samples import facts as windows
 
 BIOS, UEFI = BootMode.LEGACY_BIOS, BootMode.UEFI
 BOTH = frozenset({BIOS, UEFI})
@@ -243,6 +244,34 @@ class TestCapabilities:
         kernel = replace(KERNEL, modules=frozenset({"xennet"}), builtin=frozenset({"xenblk"}))
         found = capabilities(replace(LINUX, default_kernel=kernel))
         assert (found.xen_net, found.xen_blk) == (True, True)
+
+
+class TestCapabilitiesOfAWindows:
+    """A driver of disks counts when it starts with the machine, another when it starts at all."""
+
+    def found(self, *boot: str, **services: int) -> set[str]:
+        changed = windows(boot_drivers=frozenset(boot), services=services)
+        made = capabilities(changed.os)
+        return {name for name in load("windows")["drivers"] if getattr(made, name)}
+
+    @pytest.mark.parametrize(
+        ("boot", "services", "expected"),
+        [
+            ((), {}, set()),
+            (("stornvme",), {}, {"nvme"}),
+            (("AWSNVMe",), {}, {"nvme"}),
+            (("xenvbd", "atapi"), {}, {"xen_blk"}),
+            ((), {"stornvme": 3, "xenvbd": 3}, set()),
+            ((), {"ena": 3}, {"ena"}),
+            ((), {"ENA": 3, "XENNET": 1}, {"ena", "xen_net"}),
+            ((), {"ena": 4, "xenvif": 4}, set()),
+            ((), {"vxn": 3, "xenvif": 3}, {"ixgbevf", "xen_net"}),
+        ],
+    )
+    def test_are_its_drivers(
+        self, boot: tuple[str, ...], services: dict[str, int], expected: set[str]
+    ) -> None:
+        assert self.found(*boot, **services) == expected
 
 
 @pytest.mark.parametrize("code", ["several-grub-configs", "default-entry-missing"])

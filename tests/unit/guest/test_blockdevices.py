@@ -34,6 +34,7 @@ class Handle:
 def devices(**answers: Any) -> ApplianceDevices:
     made = ApplianceDevices()
     made._handle = Handle(**answers)
+    made._types = {}
     return made
 
 
@@ -166,3 +167,15 @@ def test_foreign_errors_do_not_leave() -> None:
             raise error
         assert caught.value.code == code
         assert "/x" in caught.value.message
+
+
+def test_an_offset_that_no_disk_has() -> None:
+    """The binding takes numbers of 63 bits; superblocks lead anywhere."""
+
+    def pread(_device: str, _length: int, offset: int) -> bytes:
+        offset.to_bytes(8, "little", signed=True)
+        return b""
+
+    with pytest.raises(GuestError) as caught:
+        devices(pread_device=pread).read_device("/dev/sda", offset=1 << 63, length=1)
+    assert caught.value.code == Code.FAILED

@@ -101,6 +101,13 @@ def test_an_earlier_original_is_never_overwritten() -> None:
     assert below.read("/etc/.fstab.converter-orig.1") == b"/dev/sda1 / ext4\n"
 
 
+def test_a_secret_is_not_shown_and_neither_is_what_it_replaces() -> None:
+    recording = RecordingGuest(guest())
+    recording.write("/etc/fstab", b"<Password>new</Password>", **WHY, is_secret=True)
+    assert recording.plan.diffs == ("/etc/fstab: 17 bytes, then 24, not shown\n",)
+    assert recording.read("/etc/fstab") == b"<Password>new</Password>"
+
+
 def test_owner_and_mode_stay() -> None:
     below = guest()
     recording = RecordingGuest(below)

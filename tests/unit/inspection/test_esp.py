@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from converter.errors import GuestError
+from converter.guest import caseless
 from converter.guest.memory import MemoryGuest, Node
 from converter.guest.protocol import Code
-from converter.inspection.esp import below, child, find_esps, mount_esps
+from converter.inspection.esp import find_esps, mount_esps
 from converter.inspection.storage import Storage
 from converter.model import Disk, FileKind, Filesystem, Mount, Partition, Space, TableType
 
@@ -113,8 +114,8 @@ def test_one_that_cannot_be_mounted_is_left_out() -> None:
 
 def test_names_have_no_case() -> None:
     guest = MemoryGuest({"/esp/efi/Debian/GRUB.CFG": "x"})
-    assert child(guest, "/esp", "EFI") == "/esp/efi"
-    assert child(guest, "/esp", "new") == "/esp/new"
-    assert below(guest, "/esp", "/EFI/debian/grub.cfg") == "/esp/efi/Debian/GRUB.CFG"
-    assert below(guest, "/esp", "\\EFI\\debian\\new") == "/esp/efi/Debian/new"
-    assert below(guest, "/esp", "../../etc/passwd") == "/esp/etc/passwd"
+    assert caseless.find(guest, "/esp", "EFI") == "/esp/efi"
+    assert caseless.find(guest, "/esp", "new") == "/esp/new"
+    assert caseless.find(guest, "/esp", "/EFI/debian/grub.cfg") == "/esp/efi/Debian/GRUB.CFG"
+    assert caseless.find(guest, "/esp", "\\EFI\\debian\\new") == "/esp/efi/Debian/new"
+    assert caseless.find(guest, "/esp", "../../etc/passwd") == "/esp/etc/passwd"

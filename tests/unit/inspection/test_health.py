@@ -5,14 +5,22 @@ from dataclasses import replace
 import pytest
 
 from converter.formats import fstab
-from converter.inspection.health import judge_disks, judge_rootless, judge_system
+from converter.inspection.health import (
+    judge_disks,
+    judge_rootless,
+    judge_system,
+    judge_windows,
+)
 from converter.inspection.storage import Storage
 from converter.model import (
     Array,
+    Disk,
     Filesystem,
     Finding,
     Mount,
+    Partition,
     Severity,
+    TableType,
     Volume,
     VolumeGroup,
 )
@@ -154,3 +162,42 @@ class TestJournals:
     def test_what_is_not_mounted_does_not_matter(self) -> None:
         found = storage(Filesystem("/dev/sdb1", "ext4", "d", is_dirty=True, has_errors=True))
         assert judge_system(found, MOUNTS, fstab.parse("")) == ()
+
+
+@pytest.mark.parametrize(
+    ("table", "kind", "expected"),
+    [
+        (TableType.MBR, "42", True),
+        (TableType.MBR, "07", False),
+        (TableType.GPT, "af9b60a0-1431-4f62-bc68-3311714a69ad", True),
+        (TableType.GPT, "5808C8AA-7E8F-42E0-85D2-E1E90434CFB3", True),
+        (TableType.GPT, "ebd0a0a2-b9e5-4433-87c0-68b6b72699c7", False),
+    ],
+)
+def test_dynamic_disks(table: TableType, kind: str, *, expected: bool) -> None:
+    disk = Disk("/dev/sda", 1 << 30, table, "", True, (Partition(1, 1 << 20, 1 << 20, kind),))  # noqa: FBT003
+    found = [("dynamic-disk", Severity.ERROR)] if expected else []
+    assert codes(*judge_disks(storage(disks=(disk,)))) == found
+    assert codes(*judge_rootless(storage(disks=(disk,)))) == found
+
+
+class TestWindows:
+    """What a Windows left of NTFS when it was exported."""
+
+    PLACES = (Mount("/C", "/dev/sda2", "ntfs"), Mount("/ESP", "/dev/sda1", "vfat"))
+
+    @pytest.mark.parametrize(
+        ("filesystem", "expected"),
+        [
+            (Filesystem("/dev/sda2", "ntfs"), []),
+            (Filesystem("/dev/sda2", "ntfs", is_dirty=True), [Severity.ERROR]),
+            (Filesystem("/dev/sda2", "ntfs", has_errors=True), [Severity.WARNING]),
+            (Filesystem("/dev/sda2", "ntfs", is_dirty=True, has_errors=True), [Severity.ERROR]),
+            (Filesystem("/dev/sda1", "vfat", is_dirty=True), []),
+            (Filesystem("/dev/sdb1", "ntfs", is_dirty=True), []),
+        ],
+    )
+    def test_is_told(self, filesystem: Filesystem, expected: list[Severity]) -> None:
+        found = judge_windows(Storage((), (filesystem,), ()), self.PLACES)
+        assert [finding.severity for finding in found] == expected
+        assert all(item.hint and "/C (NTFS on /dev/sda2)" in item.message for item in found)

@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from converter.errors import GuestRefusedError
+from converter.formats import FormatError
 from converter.guest import paths
 from converter.guest.protocol import TEXT_LIMIT, Code
 from converter.inspection import inspect_machine
 from converter.model import MakeDirectory, Severity
+from converter.steps import order
 from converter.steps.order import make_plan
+from converter.steps.step import Step
 from tests.guests import harness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from converter.steps.step import Context
     from tests.guests.machine import Machine
 
 
@@ -41,6 +45,18 @@ def spoil(machine: Machine, path: str, put: Callable[[Machine, str], None]) -> N
     put(machine, path)
 
 
+def test_a_format_error_of_a_step_refuses_the_guest(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_context: Context) -> None:
+        raise FormatError("a value at 0x1040 makes no sense")
+
+    step = Step("boot", "start", lambda _facts: True, fail)
+    monkeypatch.setattr(order, "LINUX", (step,))
+    machine = harness.load("debian-12.7").machine()
+    (found,) = make_plan(machine, inspect_machine(machine)).findings
+    assert (found.severity, found.code) == (Severity.ERROR, Code.INVALID)
+    assert found.message == "boot: a value at 0x1040 makes no sense"
+
+
 @pytest.mark.parametrize(
     ("path", "put", "code"),
     [
@@ -56,7 +72,7 @@ def test_a_file_that_is_none_refuses_the_guest(
     machine = harness.load("debian-12.7").machine()
     before = inspect_machine(machine)
     spoil(machine, path, put)
-    plan = make_plan(machine, before.facts, before.storage)
+    plan = make_plan(machine, before)
     errors = [finding for finding in plan.findings if finding.severity is Severity.ERROR]
     assert [error.code for error in errors] == [code]
     assert path in errors[0].message
@@ -71,13 +87,13 @@ def test_no_file_of_a_guest_is_a_failure_of_ours(
 ) -> None:
     machine = harness.load(name).machine()
     before = inspect_machine(machine)
-    planned = make_plan(machine, before.facts, before.storage).changes
+    planned = make_plan(machine, before).changes
     files = {change.path for change in planned if not isinstance(change, MakeDirectory)}
     for path in sorted(files):
         # An initramfs is read in parts; a large one is nothing odd.
         if put is not large or paths.is_file(machine, path):
             spoil(machine, path, put)
-    plan = make_plan(machine, before.facts, before.storage)
+    plan = make_plan(machine, before)
     assert any(finding.severity is Severity.ERROR for finding in plan.findings)
     machine.unmount()
     with contextlib.suppress(GuestRefusedError):

@@ -1,0 +1,48 @@
+r"""Windows' boot settings: no Emergency Management Services on the serial line (WIN-4).
+
+The store that is used is that of the firmware: on the EFI system partition, or `\Boot\BCD`; a disk
+may have both, and both are changed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from converter.formats import bcd_edit
+from converter.guest import caseless, paths
+from converter.guest.hives import Recorder
+from converter.inspection.windows_boot import BCD, EFI_BCD
+from converter.steps.step import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from converter.model import Facts
+    from converter.steps.step import Context
+
+CODE: Final = "ems-off"
+REASON: Final = "nobody is at the serial line, where EMS would wait for them"
+
+
+def run(context: Context) -> None:
+    """Plan that no loader has it on."""
+    for path in _stores(context):
+        bcd_edit.ems_off(Recorder(context.guest, path, code=CODE, reason=REASON))
+
+
+def _stores(context: Context) -> Iterator[str]:
+    facts = context.facts
+    wanted = [*((mount, BCD) for mount in facts.mounts), *((esp, EFI_BCD) for esp in facts.esps)]
+    if context.options.windows_conversion is not None:
+        return  # new ones are made, and the old ones are not used any more
+    for mount, path in wanted:
+        found = caseless.find(context.guest, mount.path, path)
+        if paths.is_file(context.guest, found):
+            yield found
+
+
+def _applies(_facts: Facts) -> bool:
+    return True
+
+
+STEP: Final = Step("windows-boot-settings", "no console on the serial line", _applies, run)

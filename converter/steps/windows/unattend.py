@@ -1,0 +1,76 @@
+r"""The answer file of a Windows that sysprep prepared: it starts without questions (WIN-5).
+
+`\Windows\Panther\unattend.xml` is where Windows Setup looks when it is started from the disk
+("Unattended Windows Setup Reference", "Implicit Answer File Search Order"). A Windows that was not
+prepared reads none, and gets none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import defusedxml.ElementTree
+from defusedxml import DefusedXmlException
+
+from converter.firstboot.unattend import PATH, unattend
+from converter.guest import caseless
+from converter.model import Finding, ProductType, Severity
+from converter.steps.step import Step
+from converter.steps.windows.boot_driver import windows_version
+
+if TYPE_CHECKING:
+    from converter.model import Facts
+    from converter.steps.step import Context
+
+_CODE: Final = "answer-file"
+_NOT_HERE: Final = Finding(
+    Severity.ERROR,
+    "generalize-windows",
+    "a Windows is generalized by its own sysprep, which nothing can do from outside",
+    "run sysprep /generalize /oobe /shutdown in the machine before it is exported, or leave"
+    " --generalize out",
+)
+
+
+def run(context: Context) -> None:
+    """Plan the file."""
+    windows, own = context.facts.windows, context.options.unattend
+    if context.options.generalize and not windows.is_generalized:
+        context.guest.note(_NOT_HERE)
+    if not windows.is_generalized:
+        if own is not None:
+            _note(context, "this Windows was not prepared by sysprep: it reads no answer file")
+        return
+    if own is not None and not _is_xml(own):
+        _note(context, "--unattend: the file is no XML", severity=Severity.ERROR)
+        return
+    major, minor, _ = windows_version(context.facts)
+    is_server = windows.product_type is not ProductType.WORKSTATION
+    data = own or unattend(windows.architecture, (major, minor), is_server=is_server)
+    reason = (
+        "it was given with --unattend"
+        if own is not None
+        else "an image that sysprep prepared starts without questions, in US English"
+    )
+    place = caseless.find(context.guest, windows.root, PATH)
+    # Answer files hold passwords: the one that was given, or the one that was there.
+    context.guest.write(place, data, code=_CODE, reason=reason, is_secret=True)
+
+
+def _note(context: Context, message: str, *, severity: Severity = Severity.WARNING) -> None:
+    context.guest.note(Finding(severity, "answer-file-unused", message))
+
+
+def _is_xml(data: bytes) -> bool:
+    try:
+        defusedxml.ElementTree.fromstring(data)
+    except (SyntaxError, ValueError, DefusedXmlException):
+        return False
+    return True
+
+
+def _applies(_facts: Facts) -> bool:
+    return True
+
+
+STEP: Final = Step("windows-unattend", "an answer file, where sysprep prepared it", _applies, run)

@@ -1,0 +1,25 @@
+"""The answer file of a Windows that was prepared by sysprep."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from converter.firstboot.unattend import PATH
+from converter.guest.recording import RecordingGuest
+from converter.inspection.storage import Storage
+from converter.model import Mount
+from converter.steps.step import Context, Options
+from converter.steps.windows.unattend import STEP
+from tests.unit.samples import FACTS
+from tests.unit.steps.windows.test_first_boot_again import ROOT, WINDOWS, guest
+
+
+def test_no_password_of_either_answer_file_is_shown() -> None:
+    os = replace(WINDOWS, is_generalized=True)
+    facts = replace(FACTS, mounts=(Mount("/C", "/dev/sda1", "ntfs"),), os=os)
+    recording = RecordingGuest(guest({PATH: b"<Value>old secret</Value>"}))
+    options = Options(unattend=b"<Value>new secret</Value>")
+    storage = Storage(facts.disks, facts.filesystems, facts.volumes)
+    STEP.run(Context(recording, facts, storage, options))
+    assert recording.read(f"{ROOT}/{PATH}") == b"<Value>new secret</Value>"
+    assert "secret" not in "".join(recording.plan.diffs)
