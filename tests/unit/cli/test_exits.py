@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from converter import cli, pipeline
+from converter import __main__, cli, pipeline
 from converter.cli import commands, host
 from converter.doctor import Check
 from converter.errors import (
@@ -285,6 +285,19 @@ class TestSignals:
         monkeypatch.setattr(sys, "argv", ["converter", "inspect", "x"])
         with pytest.raises(SystemExit) as caught:
             cli.main()
+        assert caught.value.code == 130
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+    def test_end_it_while_it_is_loaded(
+        self, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+    ) -> None:
+        def ended(code: int) -> None:
+            raise SystemExit(code)
+
+        monkeypatch.setattr(os, "_exit", ended)
+        monkeypatch.setattr(__main__, "import_module", lambda _name: signal.raise_signal(number))
+        with pytest.raises(SystemExit) as caught:
+            __main__.main()
         assert caught.value.code == 130
 
     def test_that_are_ignored_stay_ignored(self, monkeypatch: pytest.MonkeyPatch) -> None:
