@@ -129,7 +129,8 @@ class GuestContract:
 
     def test_attributes_are_kept_when_a_file_is_replaced_or_copied(self, guest: Guest) -> None:
         label = ("security.selinux", b"system_u:object_r:etc_t:s0\0")
-        guest.write("/etc/plain", b"1", mode=0o644, uid=0, gid=0, attributes=[label])
+        guest.write("/etc/plain", b"1", mode=0o644, uid=0, gid=0)
+        guest.set_attributes({"/etc/plain": [label]})
         guest.write("/etc/plain", b"2", mode=0o644, uid=0, gid=0)
         guest.copy("/etc/plain", "/etc/copy")
         assert label in guest.attributes("/etc/plain")
@@ -138,14 +139,14 @@ class GuestContract:
     @pytest.mark.parametrize("path", ["/etc/deep", "/etc/relative", "/etc/plain"])
     def test_attributes_are_set_on_the_name_itself(self, guest: Guest, path: str) -> None:
         label = ("security.selinux", b"system_u:object_r:boot_t:s0\0")
-        guest.set_attributes(path, [label])
+        guest.set_attributes({path: [label]})
         assert label in guest.attributes(path)
         assert label not in guest.attributes("/etc/empty")
         assert (label in guest.attributes("/etc/plain")) is (path == "/etc/plain")
 
     @pytest.mark.parametrize("value", [b"", b"\0\1\0\xff", b"text\0\0", "\u2713".encode()])
     def test_attributes_are_bytes(self, guest: Guest, value: bytes) -> None:
-        guest.set_attributes("/etc/plain", [("user.some", value)])
+        guest.set_attributes({"/etc/plain": [("user.some", value)]})
         assert ("user.some", value) in guest.attributes("/etc/plain")
 
     def test_append(self, guest: Guest) -> None:

@@ -15,6 +15,7 @@ import os
 import secrets
 import shlex
 import stat
+import string
 import tempfile
 import threading
 from contextlib import ExitStack, contextmanager
@@ -39,6 +40,9 @@ transcript = logging.getLogger("converter.appliance")
 
 # One protocol message holds less than 4 MiB (guestfs(3), GUESTFS_MESSAGE_MAX), headers included.
 _CHUNK: Final = 2 << 20
+# Attributes that one command line sets: it may have 128 KiB (execve(2)), whatever their paths are.
+_AT_ONCE: Final = 25
+_PLAIN: Final = f"{string.ascii_letters}{string.digits}/._-".encode()
 # What a program of the guest knows of where it runs (environ(7)).
 _CLEAN: Final = (
     "env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
@@ -263,16 +267,7 @@ class Appliance(ApplianceDevices):
         self._ntfs.clear()
         super().unmount()
 
-    def write(  # noqa: PLR0913 - a file is all of this
-        self,
-        path: str,
-        data: bytes,
-        *,
-        mode: int,
-        uid: int,
-        gid: int,
-        attributes: Iterable[tuple[str, bytes]] = (),
-    ) -> None:
+    def write(self, path: str, data: bytes, *, mode: int, uid: int, gid: int) -> None:
         """See `Guest`."""
         there = self.lstat(path)
         with self._changing(path):
@@ -283,7 +278,6 @@ class Appliance(ApplianceDevices):
             if not self._is_on_ntfs(path):
                 self._handle.chown(uid, gid, path)
                 self._handle.chmod(mode, path)
-        self.set_attributes(path, attributes)
 
     def upload(self, source: Path, path: str) -> None:
         """See `Guest`."""
@@ -362,29 +356,34 @@ class Appliance(ApplianceDevices):
         finally:
             timer.cancel()
 
-    def set_attributes(self, path: str, attributes: Iterable[tuple[str, bytes]]) -> None:
+    def set_attributes(self, wanted: Mapping[str, Iterable[tuple[str, bytes]]]) -> None:
         """See `Guest`."""
-        with translated(path):
-            for name, value in attributes:
-                text = _as_text(value)
-                if text is None:
-                    self._set_binary(path, name, value)
-                else:
-                    # The terminating NUL is sent when the length counts it.
-                    self._handle.lsetxattr(name, text, len(value), path)
+        binary: list[str] = []
+        for path, attributes in wanted.items():
+            with translated(path):
+                for name, value in attributes:
+                    text = _as_text(value)
+                    if text is None:
+                        binary.append(self._binary(path, name, value))
+                    else:
+                        # The terminating NUL is sent when the length counts it.
+                        self._handle.lsetxattr(name, text, len(value), path)
+        for first in range(0, len(binary), _AT_ONCE):
+            given = "".join(binary[first : first + _AT_ONCE])
+            with translated("attributes"):
+                self._handle.debug("sh", [f"setfattr -h --restore=- <<'END'\n{given}END\n"])
 
-    def _set_binary(self, path: str, name: str, value: bytes) -> None:
-        """Set an attribute of bytes, such as the security of a file on NTFS (`system.ntfs_acl`).
+    def _binary(self, path: str, name: str, value: bytes) -> str:
+        """Give an attribute of bytes, such as the security on NTFS, as getfattr(1) would dump it.
 
         The binding takes text, and libguestfs has no other call for one attribute; setfattr(1) in
-        the appliance takes hexadecimal. It would follow a link of the guest above `path` into the
+        the appliance reads hexadecimal. It would follow a link of the guest above `path` into the
         appliance's own tree; libguestfs resolves that in the guest's.
         """
         directory, _, last = path.rpartition("/")
         within: str = self._handle.realpath(directory or "/")
         target = f"/sysroot{within.rstrip('/')}/{last}"
-        argv = ("setfattr", "-h", "-n", name, "-v", f"0x{value.hex()}", "--", target)
-        self._handle.debug("sh", [shlex.join(argv)])
+        return f"# file: {_escaped(target)}\n{_escaped(name)}=0x{value.hex()}\n\n"
 
     def mkdir(self, path: str, *, mode: int = 0o755) -> None:
         """See `Guest`."""
@@ -398,7 +397,12 @@ class Appliance(ApplianceDevices):
         with self._changing(f"{source} to {target}"):
             self._handle.cp_a(source, target)
         # cp(1) copies what is listed.
-        self.set_attributes(target, self._security(source))
+        self.set_attributes({target: self._security(source)})
+
+
+def _escaped(name: str) -> str:
+    """Give a name as setfattr(1) reads it: every byte that could mean something in octal."""
+    return "".join(chr(byte) if byte in _PLAIN else f"\\{byte:03o}" for byte in os.fsencode(name))
 
 
 def _as_text(value: bytes) -> str | None:

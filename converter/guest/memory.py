@@ -186,13 +186,14 @@ class MemoryGuest:
         """See `Guest`."""
         self._nodes[self._place(path)] = Node(FileKind.SYMLINK, target.encode(), 0o777)
 
-    def set_attributes(self, path: str, attributes: Iterable[tuple[str, bytes]]) -> None:
+    def set_attributes(self, wanted: Mapping[str, Iterable[tuple[str, bytes]]]) -> None:
         """See `Guest`."""
-        place = resolve(self._steps, path, follow_last=False)
-        node = self._nodes.get(place)
-        if node is None:
-            raise GuestError(Code.MISSING, f"{path}: no such file in the guest")
-        self._nodes[place] = replace(node, attributes={**node.attributes, **dict(attributes)})
+        for path, attributes in wanted.items():
+            place = resolve(self._steps, path, follow_last=False)
+            node = self._nodes.get(place)
+            if node is None:
+                raise GuestError(Code.MISSING, f"{path}: no such file in the guest")
+            self._nodes[place] = replace(node, attributes={**node.attributes, **dict(attributes)})
 
     def mkdir(self, path: str, *, mode: int = 0o755) -> None:
         """See `Guest`."""

@@ -177,7 +177,7 @@ class _Installation:
             return
         label = self._labels.find(path, stat.kind)
         if label is not None:
-            self._machine.set_attributes(path, [(LABEL, label)])
+            self._machine.set_attributes({path: [(LABEL, label)]})
 
     @cached_property
     def _labels(self) -> Labels | None:

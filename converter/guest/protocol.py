@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from converter.model import (
@@ -80,16 +80,7 @@ class ReadableGuest(Named, Protocol):
 class Guest(ReadableGuest, Protocol):
     """The files of one guest, to look at and to change. All methods raise `GuestError`."""
 
-    def write(  # noqa: PLR0913 - a file is all of this
-        self,
-        path: str,
-        data: bytes,
-        *,
-        mode: int,
-        uid: int,
-        gid: int,
-        attributes: Iterable[tuple[str, bytes]] = (),
-    ) -> None:
+    def write(self, path: str, data: bytes, *, mode: int, uid: int, gid: int) -> None:
         """Make `path` (its parent exists) a regular file; what was there before is replaced."""
 
     def upload(self, source: Path, path: str) -> None:
@@ -104,8 +95,11 @@ class Guest(ReadableGuest, Protocol):
     def symlink(self, target: str, path: str) -> None:
         """Make `path` a symlink to `target`, replacing a file or link there."""
 
-    def set_attributes(self, path: str, attributes: Iterable[tuple[str, bytes]]) -> None:
-        """Give `path` itself (not followed) extended attributes; it keeps its others."""
+    def set_attributes(self, wanted: Mapping[str, Iterable[tuple[str, bytes]]]) -> None:
+        """Give each path itself (not followed) extended attributes; it keeps its others.
+
+        Those of many paths at once cost little more than those of one.
+        """
 
     def mkdir(self, path: str, *, mode: int = 0o755) -> None:
         """Make the directory `path` and its missing parents, owned by root; fine if there."""

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from converter.guest.protocol import Guest
     from converter.model import FileChange, Plan, RegistryChange
 
+    Attributes = tuple[tuple[str, bytes], ...]
+
 
 def replay(plan: Plan, guest: Guest, *, progress: Callable[[float], None]) -> None:
     """Do every change of `plan` to the files of `guest`, in order; the disks are left alone.
@@ -42,6 +44,7 @@ def replay(plan: Plan, guest: Guest, *, progress: Callable[[float], None]) -> No
     Raises `GuestError` ``plan-outdated`` when a file is not what it was when the plan was made.
     """
     hives = _Hives(guest)
+    attributes: dict[str, Attributes] = {}
     for number, change in enumerate(plan.changes, start=1):
         match change:
             case ConvertTable() | InstallPackage():
@@ -50,8 +53,20 @@ def replay(plan: Plan, guest: Guest, *, progress: Callable[[float], None]) -> No
                 hives.apply(change)
             case _:
                 _apply(change, guest)
+                _note_attributes(change, attributes)
         progress(number / len(plan.changes))
+    guest.set_attributes(attributes)
     hives.write()
+
+
+def _note_attributes(change: FileChange, attributes: dict[str, Attributes]) -> None:
+    """Keep what a new name is to have, until all are there: together they are set in no time."""
+    match change:
+        case WriteFile() | MakeLink() | MakeDirectory() | CopyIn():
+            if change.attributes:
+                attributes[change.path] = change.attributes
+        case RemoveFile():
+            attributes.pop(change.path, None)
 
 
 class _Hives:
@@ -104,7 +119,6 @@ def _apply(change: FileChange, guest: Guest) -> None:
                 mode=change.mode,
                 uid=change.uid,
                 gid=change.gid,
-                attributes=change.attributes,
             )
         case AppendFile():
             _keep(guest, change.path, change.backup)
@@ -114,10 +128,8 @@ def _apply(change: FileChange, guest: Guest) -> None:
             guest.remove(change.path)
         case MakeLink():
             guest.symlink(change.target, change.path)
-            guest.set_attributes(change.path, change.attributes)
         case MakeDirectory():
             guest.mkdir(change.path, mode=change.mode)
-            guest.set_attributes(change.path, change.attributes)
         case CopyFile():
             _expect(change.source, _identity(guest, change.source), change.digest)
             _keep(guest, change.path, change.backup)
@@ -125,7 +137,6 @@ def _apply(change: FileChange, guest: Guest) -> None:
         case CopyIn():
             _keep(guest, change.path, change.backup)
             guest.upload(change.payload, change.path)
-            guest.set_attributes(change.path, change.attributes)
 
 
 def _check(change: FileChange, guest: Guest) -> None:

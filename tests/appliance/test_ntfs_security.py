@@ -15,7 +15,7 @@ from converter.formats.security_descriptor import SYSTEM_DIRECTORY, SYSTEM_FILE
 from converter.guest.appliance import Appliance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.appliance
@@ -27,10 +27,8 @@ FILE = [("system.ntfs_acl", SYSTEM_FILE)]
 DIRECTORY = [("system.ntfs_acl", SYSTEM_DIRECTORY)]
 
 
-def write(
-    guest: Appliance, path: str, data: bytes, *, attributes: Iterable[tuple[str, bytes]] = ()
-) -> None:
-    guest.write(path, data, mode=0o644, uid=0, gid=0, attributes=attributes)
+def write(guest: Appliance, path: str, data: bytes) -> None:
+    guest.write(path, data, mode=0o644, uid=0, gid=0)
 
 
 @pytest.fixture(scope="module")
@@ -57,24 +55,33 @@ def volume(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NTFS]:
 
 def fill(machine: Appliance) -> None:
     machine.mkdir("/safe")
-    machine.set_attributes("/safe", DIRECTORY)
-    write(machine, "/safe/plain.cmd", b"1")
-    write(machine, "/safe/made.cmd", b"1", attributes=FILE)
-    write(machine, "/safe/replaced.cmd", b"1", attributes=FILE)
+    names = ("plain", "made", "replaced", "it's $HOME & more", "behind a link")
+    for name in names:
+        write(machine, f"/safe/{name}.cmd", b"1")
+    machine.symlink("/safe", "/link")
+    # Of more paths than one command is given for.
+    many = [f"/safe/many/{number}.cmd" for number in range(120)]
+    machine.mkdir("/safe/many")
+    for path in many:
+        write(machine, path, b"1")
+    machine.set_attributes(
+        {
+            "/safe": DIRECTORY,
+            "/link/behind a link.cmd": FILE,
+            **{f"/safe/{name}.cmd": FILE for name in names[1:4]},
+            **dict.fromkeys(many, FILE),
+        }
+    )
     write(machine, "/safe/replaced.cmd", b"2" * 10_000)
     machine.append("/safe/replaced.cmd", b"3")
-    write(machine, "/safe/it's $HOME & more.cmd", b"1", attributes=FILE)
     machine.copy("/safe/made.cmd", "/copied.cmd")
-    machine.symlink("/safe", "/link")
-    write(machine, "/safe/behind a link.cmd", b"1")
-    machine.set_attributes("/link/behind a link.cmd", FILE)
     for path, value in (("/safe/none", SYSTEM_FILE), ("/safe/plain.cmd", b"\xff\x00")):
         with pytest.raises(GuestError):
-            machine.set_attributes(path, [("system.ntfs_acl", value)])
+            machine.set_attributes({path: [("system.ntfs_acl", value)]})
     # A link out of the guest's tree leads nowhere: not into the appliance's.
     machine.symlink("/etc", "/outside")
     with pytest.raises(GuestError):
-        machine.set_attributes("/outside/passwd", FILE)
+        machine.set_attributes({"/outside/passwd": FILE})
 
 
 def security(volume: NTFS, path: str) -> SecurityDescriptor:
@@ -103,6 +110,8 @@ def entries(volume: NTFS, path: str) -> list[tuple[str, str, int, int]]:
         "safe/it's $HOME & more.cmd",
         "safe/behind a link.cmd",
         "copied.cmd",
+        "safe/many/0.cmd",
+        "safe/many/119.cmd",
     ],
 )
 def test_a_file_has_what_was_asked_for(volume: NTFS, path: str) -> None:

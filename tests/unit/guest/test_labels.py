@@ -89,7 +89,7 @@ def test_any_text_is_read(text: str) -> None:
 
 def test_a_planned_file_gets_the_label_of_the_policy() -> None:
     below = guest()
-    below.set_attributes("/etc", [(LABEL, b"system_u:object_r:etc_t:s0\0")])
+    below.set_attributes({"/etc": [(LABEL, b"system_u:object_r:etc_t:s0\0")]})
     recording = RecordingGuest(below)
     recording.write("/etc/fstab.d/new", b"", code="test", reason="because")
     directory, file = recording.plan.changes
