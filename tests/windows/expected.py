@@ -55,6 +55,15 @@ _AGENTS: Final = {
     "2012r2": ("EC2Config", "SSM agent"),
 }
 _NEW_AGENTS: Final = ("EC2Launch v2", "SSM agent")
+# WIN-6: what a guest is converted with, and is warned of.
+WARNED: Final = {
+    State.ANTIVIRUS: "antivirus",
+    State.BLANK_PASSWORDS: "blank-password",
+    State.DOMAIN_CONTROLLER: "domain-controller",
+    State.PENDING_UPDATES: "restart-pending",
+    State.RDP_FIREWALLED: "remote-desktop",
+    State.RDP_OFF: "remote-desktop",
+}
 # What is put into DriverDatabase by hand is taken away again.
 _ENTRIES: Final = (
     "PCI VEN_1D0F DEV_8061",
@@ -66,7 +75,9 @@ _ENTRIES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What is expected of a guest. `has_store`: there is a payload for everything.
+    """What is expected of a guest.
+
+    `has_store`: there is a payload for everything. `is_own`: it has a licence of its own.
 
     `places` are the partitions' offsets by their GPT's identifiers, and `signature` the disk's,
     where it gets an MBR; `drive` is the identifier of that of C:.
@@ -74,6 +85,7 @@ class Expectation:
 
     guest: Windows
     has_store: bool
+    is_own: bool = False
     places: Mapping[str, int] | None = None
     signature: str = ""
     drive: str = ""
@@ -102,11 +114,15 @@ class Expectation:
                 found.add(f"{name} {payloads.INTEL_VERSION}")
             if self.has_stand_in and self.guest.about.has_driver_database:
                 found |= {f"entry of the boot driver {name}" for name in _ENTRIES}
-        if self.guest.about.is_server:
+        if self.guest.about.is_server and not self.is_own:
             found |= {"KMS server", "Windows activation"}
         if self.guest.has(State.VMWARE_TOOLS):
             found.add("VMware Tools removal")
         return found
+
+    def warnings(self) -> set[str]:
+        """Give the codes of what is said of the states that it is in, and of no other."""
+        return {code for state, code in WARNED.items() if self.guest.has(state)}
 
     @property
     def trigger(self) -> str:

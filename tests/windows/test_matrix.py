@@ -22,6 +22,7 @@ from converter.model import (
     ConvertTable,
     DiskFormat,
     FileKind,
+    Licence,
     Severity,
     Wanted,
 )
@@ -37,7 +38,7 @@ from images.windows.system import system
 from tests.unit import samples
 from tests.windows import payloads, tables
 from tests.windows.comparison import Side, Volume, check_drive, check_store, kept_as
-from tests.windows.expected import Expectation
+from tests.windows.expected import WARNED, Expectation
 from tests.windows.memory import Memory, machine, write
 
 if TYPE_CHECKING:
@@ -187,7 +188,10 @@ def with_table(memory: Memory, plan: Plan) -> Memory:
 @pytest.mark.parametrize("windows", GUESTS, ids=by_name)
 def test_every_guest(windows: Windows, store: Path, tmp_path: Path) -> None:
     done = converted(machine(windows, tmp_path), Wanted(drivers=store))
-    check(done, Expectation(windows, has_store=True))
+    expectation = Expectation(windows, has_store=True)
+    check(done, expectation)
+    said = {finding.code for finding in done.first.findings}
+    assert said & {*WARNED.values()} == expectation.warnings()
 
 
 @pytest.mark.parametrize("windows", matrix(State.VMWARE_TOOLS), ids=by_name)
@@ -197,6 +201,15 @@ def test_without_payloads(windows: Windows, tmp_path: Path) -> None:
     check(done, Expectation(windows, has_store=False))
     said = {finding.code for finding in done.first.findings}
     assert ("boot-driver-missing" in said) is (windows.about.version < (6, 3))
+
+
+@pytest.mark.parametrize("release", ["2008r2", "2025"])
+def test_with_a_licence_of_its_own(release: str, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    wanted = Wanted(drivers=tmp_path / "store", licence=Licence.BYOL)
+    windows = Windows(release)
+    done = converted(machine(windows, tmp_path), wanted)
+    check(done, Expectation(windows, has_store=False, is_own=True))
 
 
 # What no installation has, and machines that were upgraded and repaired do.
