@@ -160,15 +160,22 @@ def _drivers(context: Context, provided: Provided) -> Iterator[Item]:
             for driver in driver_package.read_drivers(readable)
             if driver_package.serves_windows(driver, bundle, architecture, version)
         ]
+        # What cannot stand in the script is not put in at all.
+        wanted = [
+            Item(
+                f"{bundle.summary} {driver.inf.version}",
+                Kind.DRIVER,
+                f"{bundle.name}/{driver.name}",
+                is_required=True,
+            )
+            for driver in drivers
+        ]
         folders = {posixpath.dirname(driver.name) for driver in drivers}
         for entry in entries:
             inside = any(not f or entry.filename.startswith(f"{f}/") for f in folders)
             if inside:
                 _unpack(context, archive, entry, bundle.name)
-    for driver in drivers:
-        path = f"{bundle.name}/{driver.name}"
-        name = f"{bundle.summary} {driver.inf.version}"
-        yield Item(name, Kind.DRIVER, path, is_required=True)
+    yield from wanted
 
 
 def _unpack(context: Context, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> None:
