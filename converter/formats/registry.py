@@ -148,7 +148,4 @@ class Hive:
 
     def delete_key(self, path: str) -> None:
         """Delete a key with all below it, if it is there."""
-        try:
-            registry_edit.delete_key(self._tree, path)
-        finally:
-            self._tree.forget()
+        registry_edit.delete_key(self._tree, path)

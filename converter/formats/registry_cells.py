@@ -119,6 +119,8 @@ class Cells:
         self._sequence = base.primary
         self._length = base.length
         self._data: bytes | bytearray = data
+        # How often anything was changed: what was read before may have changed with it.
+        self.edits = 0
         self._bins = self._read_bins()
         self._free = _FreeCells()
         self._used: set[int] = set()
@@ -203,6 +205,7 @@ class Cells:
         return bytes(data)
 
     def _edited(self) -> bytearray:
+        self.edits += 1
         if isinstance(self._data, bytes):
             self._data = bytearray(self._data)
         return self._data

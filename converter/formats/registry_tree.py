@@ -44,6 +44,7 @@ DEPTH_LIMIT: Final = 512
 _NAME_SIZE_AT: Final = 72
 _KEY_SIZE: Final = 80
 """What the cell of a key has at least."""
+_LISTS_KEPT: Final = 16
 _BIG_DATA_SINCE: Final = 4
 
 
@@ -61,8 +62,10 @@ class Tree:
     def __init__(self, cells: Cells) -> None:
         """Read from these cells."""
         self.cells = cells
-        # The key that the one was below that was found last, by its path.
+        # Keys are asked for by the dozen below the same one: the last one by its path, and lists.
         self._found: dict[str, int] = {}
+        self._leaves: dict[int, list[tuple[int, Leaf]]] = {}
+        self._edits = cells.edits
 
     # --- keys -------------------------------------------------------------------------------------
 
@@ -73,7 +76,7 @@ class Tree:
     def find(self, path: str) -> int | None:
         """Find the key at `path`."""
         above, separator, name = path.rpartition("\\")
-        # Keys are asked for by the dozen below the same one.
+        self._forget_what_was_edited()
         if separator and above in self._found:
             return self.child(self._found[above], name)
         parent = found = self.cells.root
@@ -85,9 +88,11 @@ class Tree:
         self._found = {above: parent}
         return found
 
-    def forget(self) -> None:
-        """Find keys anew: one was deleted."""
-        self._found.clear()
+    def _forget_what_was_edited(self) -> None:
+        if self._edits != self.cells.edits:
+            self._edits = self.cells.edits
+            self._found.clear()
+            self._leaves.clear()
 
     def child(self, parent: int, name: str) -> int | None:
         """Find a key by its name; hashes and order save time, but wrong ones hide nothing."""
@@ -132,12 +137,18 @@ class Tree:
         """
         if not key.subkey_count:
             return []
-        top = self._leaf(key.subkey_list)
-        leaves = [(key.subkey_list, top)] if top.kind != b"ri" else self._indexed(top)
+        self._forget_what_was_edited()
+        leaves = self._leaves.get(key.subkey_list)
+        if leaves is None:
+            top = self._leaf(key.subkey_list)
+            leaves = [(key.subkey_list, top)] if top.kind != b"ri" else self._indexed(top)
+            if len(self._leaves) >= _LISTS_KEPT:
+                self._leaves.clear()
+            self._leaves[key.subkey_list] = leaves
         count = sum(len(leaf.offsets) for _, leaf in leaves)
         if count != key.subkey_count:
             raise damaged(f"the key {key.name!r} has {key.subkey_count} subkeys, and lists {count}")
-        return leaves
+        return [*leaves]
 
     def _indexed(self, index: Leaf) -> list[tuple[int, Leaf]]:
         leaves: list[tuple[int, Leaf]] = []
