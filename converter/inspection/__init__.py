@@ -17,7 +17,7 @@ from converter.inspection.mounts import mount_guest
 from converter.inspection.roots import SEVERAL_MESSAGE, TYPES, find_root, refusal
 from converter.inspection.storage import Storage, read_storage
 from converter.inspection.windows_guest import inspect_windows_guest
-from converter.inspection.windows_volumes import choose_root, find_volumes
+from converter.inspection.windows_volumes import choose_root, find_volumes, judge_unreadable
 from converter.model import Facts, Severity
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _inspect(machine: Machine) -> Inspection:
     volumes = find_volumes(machine, machine, disks)
     root = choose_root(volumes)
     if root is None:
-        return _inspect_linux(machine, disks, hives)
+        return _inspect_linux(machine, disks, hives, judge_unreadable(volumes))
     _refuse_beside_linux(machine, disks, root)
     facts, findings = inspect_windows_guest(machine, disks, root, volumes, hives)
     return Inspection(facts, disks, findings, hives)
@@ -83,11 +83,13 @@ def _refuse_beside_linux(machine: Machine, storage: Storage, root: WindowsVolume
     )
 
 
-def _inspect_linux(machine: Machine, disks: Storage, hives: Hives) -> Inspection:
+def _inspect_linux(
+    machine: Machine, disks: Storage, hives: Hives, unreadable: tuple[Finding, ...]
+) -> Inspection:
     try:
         mounted = mount_guest(machine, machine, disks)
     except GuestRefusedError as error:
-        raise _with_reasons(error, disks) from error
+        raise _with_reasons(error, (*judge_rootless(disks), *unreadable)) from error
     storage, mounts = mounted.storage, mounted.mounts
     esps = mount_esps(machine, machine, storage, mounts)
     reachable = tuple(dict.fromkeys([*mounts, *esps]))
@@ -110,12 +112,11 @@ def _inspect_linux(machine: Machine, disks: Storage, hives: Hives) -> Inspection
     return Inspection(facts, _anchored(storage, facts), found, hives)
 
 
-def _with_reasons(error: GuestRefusedError, storage: Storage) -> GuestRefusedError:
+def _with_reasons(error: GuestRefusedError, reasons: tuple[Finding, ...]) -> GuestRefusedError:
     """Give a refusal with what else is wrong with the disks; a fault that explains it comes first.
 
     What cannot be told apart or read is the refusal itself, whatever else there is.
     """
-    reasons = judge_rootless(storage)
     first = next((item for item in reasons if item.severity is Severity.ERROR), None)
     if first is None or error.code not in ("unknown-os", "mount-failed"):
         return GuestRefusedError(

@@ -14,7 +14,7 @@ from converter.errors import GuestError
 from converter.guest import caseless, paths
 from converter.inspection.esp import find_esps
 from converter.inspection.roots import SEVERAL_MESSAGE, refusal
-from converter.model import Mount
+from converter.model import Finding, Mount, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,12 +40,14 @@ class WindowsVolume:
     """An NTFS with a Windows in a directory (as "/Windows"), with a boot manager, or both.
 
     `is_hibernated`: a Windows has its state in a file there, and the volume in its memory.
+    `problem` says why it cannot be read, if so.
     """
 
     filesystem: Filesystem
     directory: str = ""
     has_boot_manager: bool = False
     is_hibernated: bool = False
+    problem: str = ""
 
 
 def find_volumes(
@@ -53,18 +55,33 @@ def find_volumes(
 ) -> tuple[WindowsVolume, ...]:
     """Look at every NTFS for what belongs to a Windows; nothing is mounted before and after.
 
-    One that cannot be mounted is left out: it holds nothing that could be converted.
+    One that cannot be read holds nothing that could be converted; it is given with its problem.
     """
     found: list[WindowsVolume] = []
     for filesystem in [fs for fs in storage.whole_filesystems() if fs.type == "ntfs"][:_LIMIT]:
         try:
             machine.mount(filesystem.device, "/", options="ro")
             found.append(_look(guest, filesystem))
-        except GuestError:
-            continue
+        except GuestError as error:
+            found.append(WindowsVolume(filesystem, problem=error.message))
         finally:
             machine.unmount()
-    return tuple(item for item in found if item.directory or item.has_boot_manager)
+    return tuple(item for item in found if item.directory or item.has_boot_manager or item.problem)
+
+
+def judge_unreadable(volumes: Sequence[WindowsVolume]) -> tuple[Finding, ...]:
+    """Tell of the volumes that cannot be read: where no system was found, it may be on one."""
+    return tuple(
+        Finding(
+            Severity.WARNING,
+            "volume-unreadable",
+            f"the NTFS on {volume.filesystem.device} cannot be read: {volume.problem}",
+            "start the machine, let Windows check the volume (chkdsk /f), shut it down, and export"
+            " it again",
+        )
+        for volume in volumes
+        if volume.problem
+    )
 
 
 def _look(guest: ReadableGuest, filesystem: Filesystem) -> WindowsVolume:

@@ -265,6 +265,9 @@ def test_a_volume_that_cannot_be_mounted_is_none() -> None:
     with pytest.raises(GuestRefusedError) as caught:
         inspect_machine(machine)
     assert caught.value.code == "unknown-os"
+    told = {finding.code: finding.message for finding in caught.value.findings}
+    assert "/dev/sda3" in told["volume-unreadable"]
+    assert "cannot be mounted" in told["volume-unreadable"]
 
 
 def test_a_junction_within() -> None:
