@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from converter.data import load
-from converter.model import Capabilities, WindowsFacts
+from converter.model import Capabilities, ServiceStart, WindowsFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from converter.model import LinuxFacts
     from converter.provision import Provided
-
-_DISABLED: Final = 4
 
 
 def capabilities(facts: LinuxFacts | WindowsFacts) -> Capabilities:
@@ -43,7 +41,8 @@ def has_windows_driver(facts: WindowsFacts, name: str) -> bool:
     if row["boot"]:
         return not facts.boot_drivers.isdisjoint(row["services"])
     starts = {service.upper(): start for service, start in facts.services.items()}
-    return any(starts.get(service.upper(), _DISABLED) < _DISABLED for service in row["services"])
+    off = ServiceStart.DISABLED
+    return any(starts.get(service.upper(), off) < off for service in row["services"])
 
 
 def has_driver(facts: LinuxFacts, name: str) -> bool:

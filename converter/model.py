@@ -11,7 +11,7 @@ lower-case hexadecimal SHA-256.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -473,6 +473,15 @@ class ProductType(StrEnum):
     WORKSTATION = "WinNT"
     SERVER = "ServerNT"
     DOMAIN_CONTROLLER = "LanmanNT"
+
+
+class ServiceStart(IntEnum):
+    """When Windows starts a service, as its value `Start` has it (those that matter here)."""
+
+    BOOT = 0
+    AUTOMATIC = 2
+    DEMAND = 3
+    DISABLED = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Final
 from converter.firstboot import group_policy
 from converter.formats import FormatError
 from converter.formats.registry import dword, expand_sz, sz
+from converter.model import ServiceStart
 
 if TYPE_CHECKING:
     from converter.formats.registry import Reader, Value
@@ -45,8 +46,6 @@ _LAUNCHER: Final = "converter-first-boot.cmd"
 _POLICIES: Final = r"Policies\Microsoft\Windows\System"
 _SERVICE_KEY: Final = rf"Services\{SERVICE}"
 _OWN_PROCESS: Final = 0x10
-_AUTOMATIC: Final = 2
-_ON_DEMAND: Final = 3
 _IGNORE_ERRORS: Final = 0
 
 _SCRIPT_PATH: Final = r"%SystemRoot%" + "\\" + SCRIPT.replace("/", "\\")
@@ -139,13 +138,13 @@ def prepare(situation: Situation, existing: Existing) -> Trigger:
     """Give the trigger for a guest; a local policy that cannot be edited is left alone."""
     mechanism, reason = choose(situation)
     if mechanism is Mechanism.SETUP_COMPLETE:
-        return Trigger(mechanism, reason, _setup_complete(existing), _service(_ON_DEMAND))
+        return Trigger(mechanism, reason, _setup_complete(existing), _service(ServiceStart.DEMAND))
     if mechanism is Mechanism.GROUP_POLICY:
         try:
             return Trigger(mechanism, reason, _startup_script(existing))
         except FormatError as error:
             reason = f"the local policy stays as it is: {error}"
-    return Trigger(Mechanism.SERVICE, reason, values=_service(_AUTOMATIC))
+    return Trigger(Mechanism.SERVICE, reason, values=_service(ServiceStart.AUTOMATIC))
 
 
 def _startup_script(existing: Existing) -> tuple[PlacedFile, ...]:
@@ -169,7 +168,7 @@ def _startup_script(existing: Existing) -> tuple[PlacedFile, ...]:
     )
 
 
-def _service(start: int) -> tuple[PlacedValue, ...]:
+def _service(start: ServiceStart) -> tuple[PlacedValue, ...]:
     values = {
         "Type": dword(_OWN_PROCESS),
         "Start": dword(start),

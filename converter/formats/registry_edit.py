@@ -24,6 +24,7 @@ from converter.formats.registry_records import (
     Key,
     ValueRecord,
     encode_name,
+    new_key,
     pack_offsets,
     units,
 )
@@ -58,27 +59,13 @@ def _add_key(tree: Tree, parent: int, name: str) -> int:
     above = tree.key(parent)
     registry_security.share(tree.cells, above.security)
     data, is_compressed = encode_name(name)
-    key = Key(
-        name=name,
+    key = new_key(
+        name,
+        len(data),
         flags=KEY_COMPRESSED if is_compressed else 0,
         timestamp=above.timestamp,
-        access=0,
         parent=parent,
-        subkey_count=0,
-        volatile_count=0,
-        subkey_list=NONE,
-        volatile_list=NONE,
-        value_count=0,
-        value_list=NONE,
         security=above.security,
-        class_name=NONE,
-        largest_subkey=0,
-        largest_class=0,
-        largest_value_name=0,
-        largest_value=0,
-        spare=0,
-        name_size=len(data),
-        class_size=0,
     )
     offset = tree.cells.allocate(key.header() + data)
     registry_subkeys.insert(tree, parent, offset, name)

@@ -11,7 +11,7 @@ import struct
 from typing import Final
 
 from converter.formats.registry_cells import BASE_SIZE, NONE, seal
-from converter.formats.registry_records import KEY_COMPRESSED, Key
+from converter.formats.registry_records import KEY_COMPRESSED, new_key
 
 _PAGE: Final = 4096
 _BIN_HEADER: Final = 32
@@ -52,27 +52,13 @@ def _page(cells: bytes) -> bytes:
 
 
 def _root(name: str, security: int) -> bytes:
-    key = Key(
-        name=name,
+    key = new_key(
+        name,
+        len(name),
         flags=_ROOT_KEY | KEY_COMPRESSED,
         timestamp=_TIME,
-        access=0,
         parent=NONE,
-        subkey_count=0,
-        volatile_count=0,
-        subkey_list=NONE,
-        volatile_list=NONE,
-        value_count=0,
-        value_list=NONE,
         security=security,
-        class_name=NONE,
-        largest_subkey=0,
-        largest_class=0,
-        largest_value_name=0,
-        largest_value=0,
-        spare=0,
-        name_size=len(name),
-        class_size=0,
     )
     return key.header() + name.encode("ascii")
 

@@ -17,7 +17,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from converter.formats import FormatError
-from converter.formats.registry_cells import damaged
+from converter.formats.registry_cells import NONE, damaged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,6 +150,13 @@ class ValueRecord:
     def header(self) -> bytes:
         """Give the record up to the name."""
         return _VALUE.pack(b"vk", *_VALUE_FIELDS(self))
+
+
+def new_key(name: str, name_size: int, **fields: int) -> Key:
+    """Give a key that has nothing but a name of `name_size` bytes, and what `fields` say."""
+    nothing = dict.fromkeys(Key.__slots__[1:], 0)
+    lists = dict.fromkeys(("subkey_list", "volatile_list", "value_list", "class_name"), NONE)
+    return Key(name, **{**nothing, **lists, "name_size": name_size, **fields})
 
 
 _VALUE_FIELDS: Final = attrgetter(*ValueRecord.__slots__[1:])

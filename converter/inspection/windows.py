@@ -18,7 +18,7 @@ from converter.guest.hives import damaged
 from converter.inspection.windows_accounts import blank_passwords
 from converter.inspection.windows_remote import remote_desktop
 from converter.inspection.windows_values import number, text, texts
-from converter.model import NetworkAdapter, ProductType, WindowsFacts
+from converter.model import NetworkAdapter, ProductType, ServiceStart, WindowsFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,12 +27,10 @@ if TYPE_CHECKING:
     from converter.guest.protocol import ReadableGuest
 
 NT: Final = r"Microsoft\Windows NT\CurrentVersion"
-BOOT_START: Final = 0
 # What a service says of itself that stands in for a driver package that is still to be installed.
 STAND_IN: Final = "Put in by converter, until the driver package is installed"
 _MEMORY: Final = r"Control\Session Manager\Memory Management"
 _POLICIES: Final = r"Policies\Microsoft\Windows\System"
-_DISABLED: Final = 4
 _UNINSTALL: Final = r"Microsoft\Windows\CurrentVersion\Uninstall"
 _PRODUCT: Final = re.compile(r"\{[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}")
 _MOST_PRODUCTS: Final = 5000
@@ -240,7 +238,7 @@ def _boot_drivers(
     by_name = {name.upper(): name for name in services}
     for name in known:
         found = by_name.get(name.upper())
-        if found is None or services[found] != BOOT_START:
+        if found is None or services[found] != ServiceStart.BOOT:
             continue
         if any(override(registry, found)):
             continue
@@ -305,7 +303,7 @@ def _is_policy_off(registry: Registry, services: dict[str, int]) -> bool:
     """Tell whether a startup script of the local policy would not be run."""
     starts = {name.upper(): start for name, start in services.items()}
     by_policy = number(registry.software.value(_POLICIES, "DisableLGPOProcessing"))
-    return bool(by_policy) or starts.get("GPSVC", _DISABLED) == _DISABLED
+    return bool(by_policy) or starts.get("GPSVC", ServiceStart.DISABLED) == ServiceStart.DISABLED
 
 
 def _automatic_logon(registry: Registry) -> str:

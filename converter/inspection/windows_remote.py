@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from converter.inspection.windows_values import number, text
+from converter.model import ServiceStart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,6 @@ _POLICY: Final = r"Policies\Microsoft\Windows NT\Terminal Services"
 _FIREWALL_POLICY: Final = r"Policies\Microsoft\WindowsFirewall"
 _FIREWALL: Final = r"Services\SharedAccess\Parameters\FirewallPolicy"
 _PUBLIC: Final = "PublicProfile"
-_DISABLED: Final = 4
 _MOST_RULES: Final = 100_000
 
 
@@ -34,7 +34,7 @@ def remote_desktop(software: Reader, system: Reader, control_set: str) -> str:
     if denied:
         return "Remote Desktop is switched off"
     start = number(system.value(rf"{control_set}\Services\TermService", "Start"))
-    if start is None or start == _DISABLED:
+    if start is None or start == ServiceStart.DISABLED:
         return "the service of Remote Desktop (TermService) is disabled or missing"
     closed = [*_closed_profiles(software, system, control_set)]
     rules = [*_rules(software, system, control_set)]

@@ -27,9 +27,9 @@ from converter.formats import FormatError
 from converter.formats.registry import binary, dword, expand_sz, multi_sz, sz
 from converter.guest import caseless
 from converter.inspection.windows import STAND_IN, image_path
-from converter.model import Finding, Severity
+from converter.model import Finding, ServiceStart, Severity
 from converter.steps.step import Step
-from converter.steps.windows.registry import Editing
+from converter.steps.windows.registry import Editing, registry_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +96,7 @@ def run(context: Context) -> None:
 
 def _reads_sha2(context: Context) -> bool:
     """Tell whether an update is installed without which Windows 7 knows no SHA-2 signatures."""
-    names = Editing(context, "", "").registry.software.subkeys(_UPDATES)
+    names = registry_of(context).software.subkeys(_UPDATES)
     return any(name.startswith(_SHA2_UPDATES) for name in names)
 
 
@@ -116,7 +116,7 @@ def _has_own(context: Context) -> bool:
 
     It must be in the control set that Windows starts with.
     """
-    registry = Editing(context, "", "").registry
+    registry = registry_of(context)
     root = context.facts.windows.root
     return any(
         registry.system.exists(rf"{registry.current}\Services\{service}")
@@ -171,10 +171,10 @@ def removals(context: Context) -> Iterator[Item]:
     What Windows has started by then it starts without the entry, too. Raises `FormatError` for an
     entry that is not as we make it.
     """
-    if not Editing(context, "", "").registry.system.exists(rf"{DATABASE}\DriverInfFiles\{INF}"):
+    registry = registry_of(context)
+    if not registry.system.exists(rf"{DATABASE}\DriverInfFiles\{INF}"):
         return
     top = rf"HKLM\SYSTEM\{DATABASE}"
-    registry = Editing(context, "", "").registry
     for identifier in _identifiers(registry.system):
         key = rf"{top}\DeviceIds\{identifier}"
         name = f"{_ENTRY} {identifier.replace(chr(92), ' ').replace('&', ' ')}"
@@ -203,7 +203,7 @@ def _service(editing: Editing, driver: BootDriver) -> None:
     key = rf"Services\{driver.service}"
     editing.set_control(key, "Description", sz(STAND_IN))
     editing.set_control(key, "Type", dword(_KERNEL_DRIVER))
-    editing.set_control(key, "Start", dword(0))
+    editing.set_control(key, "Start", dword(ServiceStart.BOOT))
     editing.set_control(key, "ErrorControl", dword(_NORMAL))
     editing.set_control(key, "Group", sz("SCSI miniport"))
     editing.set_control(key, "ImagePath", expand_sz(rf"System32\drivers\{driver.file}"))

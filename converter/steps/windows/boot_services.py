@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 from converter.data import load
 from converter.formats.registry import dword
 from converter.guest import caseless
-from converter.inspection.windows import BOOT_START, image_path
+from converter.inspection.windows import image_path
+from converter.model import ServiceStart
 from converter.steps.step import Step
 from converter.steps.windows.registry import Editing
 
@@ -32,7 +33,7 @@ def run(context: Context) -> None:
         for key in editing.keys(rf"Services\{service}"):
             path = image_path(editing.registry.system.value(key, "ImagePath"), service)
             if caseless.has_file(context.guest, root, path):
-                editing.set_system(key, "Start", dword(BOOT_START))
+                editing.set_system(key, "Start", dword(ServiceStart.BOOT))
                 editing.delete_system_key(rf"{key}\StartOverride")
 
 

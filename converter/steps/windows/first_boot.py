@@ -34,10 +34,10 @@ from converter.formats import FormatError
 from converter.guest import caseless, paths
 from converter.guest.recording import last_kept
 from converter.inspection.windows_values import number
-from converter.model import CopyIn, Finding, Licence, ProductType, Severity
+from converter.model import CopyIn, Finding, Licence, ProductType, ServiceStart, Severity
 from converter.steps.step import Step
 from converter.steps.windows import boot_driver
-from converter.steps.windows.registry import Editing
+from converter.steps.windows.registry import Editing, registry_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
 _CODE: Final = "first-boot"
 _ORDER: Final = (bundles.Kind.RUNTIME, bundles.Kind.DRIVER, bundles.Kind.AGENT)
 _MEMBER_LIMIT: Final = 64 << 20
-_AUTOMATIC: Final = 2
 # What a bundle's program is told, by the bundle's name.
 _PROGRAMS: Final[dict[str, Callable[[str], Item]]] = {
     "dotnet-4.8": items.dotnet,
@@ -213,7 +212,7 @@ def _program(context: Context, provided: Provided) -> str:
 
 def _situation(context: Context) -> Situation:
     windows = context.facts.windows
-    registry = Editing(context, "", "").registry
+    registry = registry_of(context)
     return Situation(
         is_server=windows.product_type is not ProductType.WORKSTATION,
         is_domain_controller=windows.product_type is ProductType.DOMAIN_CONTROLLER,
@@ -221,7 +220,8 @@ def _situation(context: Context) -> Situation:
         has_local_policy=not windows.is_policy_off
         and has_local_policy(registry.software, _read(context, group_policy.GPT)),
         # Joining a domain makes it automatic; in a workgroup it starts on demand.
-        is_domain_member=number(registry.control(r"Services\Netlogon", "Start")) == _AUTOMATIC,
+        is_domain_member=number(registry.control(r"Services\Netlogon", "Start"))
+        == ServiceStart.AUTOMATIC,
     )
 
 

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Final
 from converter.data import load
 from converter.formats.registry import dword
 from converter.inspection.windows_values import number
+from converter.model import ServiceStart
 from converter.steps.step import Step
 from converter.steps.windows.registry import Editing
 
 if TYPE_CHECKING:
     from converter.model import Facts
     from converter.steps.step import Context
-
-_DISABLED: Final = 4
 
 
 def run(context: Context) -> None:
@@ -27,8 +26,8 @@ def run(context: Context) -> None:
     for service in load("windows")["quiet"]["services"]:
         for key in editing.keys(rf"Services\{service}"):
             start = number(editing.registry.system.value(key, "Start"))
-            if start is not None and start != _DISABLED:
-                editing.set_system(key, "Start", dword(_DISABLED))
+            if start is not None and start != ServiceStart.DISABLED:
+                editing.set_system(key, "Start", dword(ServiceStart.DISABLED))
 
 
 def _applies(facts: Facts) -> bool:

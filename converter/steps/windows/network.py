@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from converter.formats.registry import dword, sz
 from converter.inspection.windows import INTERFACES
 from converter.inspection.windows_values import number, text
+from converter.model import ServiceStart
 from converter.steps.step import Step
 from converter.steps.windows.registry import Editing
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 _STATIC: Final = ("IPAddress", "SubnetMask", "DefaultGateway", "DefaultGatewayMetric")
 _DHCP_CLIENT: Final = r"Services\Dhcp"
-_AUTOMATIC: Final = 2
 # Machines that saw many cards keep some hundreds.
 _MOST_ADAPTERS: Final = 2000
 
@@ -39,8 +39,8 @@ def run(context: Context) -> None:
             editing.set_system(key, "NameServer", sz(""))
     client = Editing(context, "dhcp-client", "without its service no address is asked for")
     for key in client.keys(_DHCP_CLIENT):
-        if (number(client.registry.system.value(key, "Start")) or 0) > _AUTOMATIC:
-            client.set_system(key, "Start", dword(_AUTOMATIC))
+        if (number(client.registry.system.value(key, "Start")) or 0) > ServiceStart.AUTOMATIC:
+            client.set_system(key, "Start", dword(ServiceStart.AUTOMATIC))
 
 
 def _adapters(editing: Editing) -> Iterator[str]:

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from converter.steps.step import Context
 
 
+def registry_of(context: Context) -> Registry:
+    """Give the registry of the guest with all that was recorded so far, to look at."""
+    guest = context.guest
+    return open_registry(guest, guest.hive, context.facts.windows.root)
+
+
 @dataclass(frozen=True)
 class Editing:
     """The registry of a guest, for changes with one code and reason.
@@ -30,8 +36,7 @@ class Editing:
     @cached_property
     def _opened(self) -> Registry:
         """The registry as it was when this began: no step moves hives, or makes control sets."""
-        guest = self.context.guest
-        return open_registry(guest, guest.hive, self.context.facts.windows.root)
+        return registry_of(self.context)
 
     @property
     def registry(self) -> Registry:
