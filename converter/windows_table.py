@@ -38,7 +38,7 @@ def prepare(read: Read, source: Source, facts: Facts, wanted: Wanted) -> Windows
     disk = facts.disks[0]
     if wanted.table is TableType.GPT and disk.table is not TableType.GPT:
         raise refusal(
-            "windows",
+            "table-windows",
             disk,
             "a Windows that starts by BIOS gets no GPT here",
             "leave --partition-table out, or convert the disk in the machine (mbr2gpt)",
@@ -49,7 +49,7 @@ def prepare(read: Read, source: Source, facts: Facts, wanted: Wanted) -> Windows
         and disk.table is not TableType.GPT
     ):
         raise refusal(
-            "boot-record",
+            "table-boot-record",
             disk,
             "nothing on it starts Windows by BIOS",
             "leave --boot-mode out, or repair it in the machine (bootrec /fixmbr, bcdboot)",
@@ -64,7 +64,7 @@ def prepare(read: Read, source: Source, facts: Facts, wanted: Wanted) -> Windows
         return None
     if wanted.boot_mode is BootMode.UEFI or needs_uefi(facts.windows):
         raise refusal(
-            "firmware",
+            "table-firmware",
             disk,
             f"{facts.windows.product} is to start by UEFI, and does so from a GPT only",
             "leave --partition-table out",
@@ -85,7 +85,7 @@ def _windows_partition(facts: Facts) -> Partition:
         if f"{disk.device}{partition.number}" == device:
             return partition
     raise refusal(
-        "elsewhere",
+        "table-elsewhere",
         disk,
         f"Windows is not on it, but on {device}",
         "give the disk that Windows is on first, or leave --boot-mode out",

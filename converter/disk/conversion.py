@@ -94,10 +94,10 @@ def prepare(read: Read, disk: Disk, table: TableType, *, bios: bool) -> Conversi
     if disk.table is table:
         return None
     if disk.table is TableType.NONE:
-        raise refusal("none", disk, "is not partitioned", "leave --partition-table out")
+        raise refusal("table-none", disk, "is not partitioned", "leave --partition-table out")
     if bios and disk.loader != GRUB2:
         raise refusal(
-            "bootloader",
+            "table-bootloader",
             disk,
             f"is started by {disk.loader or 'nothing'}; only GRUB 2 in its first sector can follow",
             "install GRUB 2 to the disk (grub-install), or leave --partition-table out",
@@ -108,7 +108,7 @@ def prepare(read: Read, disk: Disk, table: TableType, *, bios: bool) -> Conversi
         core = b"".join(_sectors(read, disk, start, count) for start, count in extents)
     except FormatError as error:
         raise refusal(
-            "bootloader", disk, f"GRUB's core.img: {error}", "run grub-install"
+            "table-bootloader", disk, f"GRUB's core.img: {error}", "run grub-install"
         ) from error
     if table is TableType.GPT:
         return replace(_to_gpt(disk, boot, bios=bios), core=core)
@@ -117,7 +117,7 @@ def prepare(read: Read, disk: Disk, table: TableType, *, bios: bool) -> Conversi
 
 def refusal(code: str, disk: Disk, found: str, hint: str) -> GuestRefusedError:
     """Give the error that refuses a conversion: its code, what was found, and what to do."""
-    return GuestRefusedError(f"table-{code}", f"{disk.device}: {found}", hint=hint)
+    return GuestRefusedError(code, f"{disk.device}: {found}", hint=hint)
 
 
 def _core_extents(read: Read, disk: Disk, boot: bytes) -> tuple[tuple[int, int], ...]:
@@ -166,14 +166,14 @@ def in_mbr(disk: Disk, kept: Sequence[tuple[Partition, str]]) -> list[Partition]
     """
     if len(kept) > 4:
         raise refusal(
-            "too-many-partitions",
+            "table-too-many-partitions",
             disk,
             f"has {len(kept)} partitions that must stay, an MBR has room for 4",
             "remove partitions that are not needed, or keep the GPT: EC2 starts from it too",
         )
     if any(part.start + part.size > MBR_LIMIT for part, _ in kept):
         raise refusal(
-            "too-large",
+            "table-too-large",
             disk,
             "has partitions beyond 2 TiB, which an MBR cannot tell of",
             "keep the GPT: EC2 starts from it too",
@@ -227,7 +227,9 @@ def _to_gpt(disk: Disk, boot: bytes, *, bios: bool) -> Conversion:
     if first < start + SECTOR:
         raise _no_room(disk, first)
     if any(partition.number > 128 for partition in kept):
-        raise refusal("too-many-partitions", disk, "has a partition above 128", "keep the MBR")
+        raise refusal(
+            "table-too-many-partitions", disk, "has a partition above 128", "keep the MBR"
+        )
     identifier = uuid.uuid5(uuid.NAMESPACE_OID, f"{disk.identifier} {disk.size}")
     types = load("partitions")["to_gpt"]
     made = [
@@ -265,7 +267,7 @@ def _to_gpt(disk: Disk, boot: bytes, *, bios: bool) -> Conversion:
 
 def _no_room(disk: Disk, first: int) -> GuestRefusedError:
     return refusal(
-        "no-room",
+        "table-no-room",
         disk,
         f"has its first partition at sector {first // SECTOR}: there is no room for a GPT before",
         "keep the MBR: EC2 starts from it too",

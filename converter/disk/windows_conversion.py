@@ -77,10 +77,14 @@ def prepare_windows(read: Read, disk: Disk, *, system: Partition) -> WindowsConv
     if disk.table is TableType.MBR:
         return None
     if disk.table is TableType.NONE:
-        raise refusal("none", disk, "is not partitioned", "convert the disk that Windows is on")
+        raise refusal(
+            "table-none", disk, "is not partitioned", "convert the disk that Windows is on"
+        )
     kept = in_mbr(disk, _kept(disk))
     if all(part.start != system.start for part in kept):
-        raise refusal("system", disk, f"partition {system.number} has no place in an MBR", _KEEP)
+        raise refusal(
+            "table-system", disk, f"partition {system.number} has no place in an MBR", _KEEP
+        )
     partitions = tuple(replace(part, active=part.start == system.start) for part in kept)
     record = _boot_record(read, disk, system)
     signature = mbr_signature(disk)
@@ -101,19 +105,24 @@ def _kept(disk: Disk) -> list[tuple[Partition, str]]:
     parts = [(part, part.type.lower()) for part in disk.partitions]
     if any(kind in known["dynamic"] for _, kind in parts):
         raise refusal(
-            "dynamic", disk, "is a dynamic disk", "convert it to a basic disk in the machine"
+            "table-dynamic", disk, "is a dynamic disk", "convert it to a basic disk in the machine"
         )
     for part, kind in parts:
         if kind not in types and kind not in known["dropped"]:
             raise refusal(
-                "foreign", disk, f"partition {part.number} has the type {kind}, not Windows'", _KEEP
+                "table-foreign",
+                disk,
+                f"partition {part.number} has the type {kind}, not Windows'",
+                _KEEP,
             )
     if disk.size > MBR_LIMIT:
-        raise refusal("too-large", disk, f"has {disk.size} bytes, an MBR reaches 2 TiB", _KEEP)
+        raise refusal(
+            "table-too-large", disk, f"has {disk.size} bytes, an MBR reaches 2 TiB", _KEEP
+        )
     data = sum(kind in known["data"] for _, kind in parts)
     if data > _DATA_LIMIT:
         raise refusal(
-            "too-many-partitions",
+            "table-too-many-partitions",
             disk,
             f"has {data} partitions with data, Windows' MBR is made for {_DATA_LIMIT}",
             _KEEP,
@@ -134,7 +143,7 @@ def _boot_record(read: Read, disk: Disk, system: Partition) -> tuple[Piece, ...]
 
 def _no_code(disk: Disk, system: Partition, why: str) -> GuestRefusedError:
     return refusal(
-        "boot-record",
+        "table-boot-record",
         disk,
         f"partition {system.number} cannot start Windows by BIOS: {why}",
         f"write it in the machine (bootsect /nt60 C:), or {_KEEP}",
