@@ -149,7 +149,7 @@ def _judge_default(guest: ReadableGuest, default: BootEntry | None) -> Iterator[
             " hypervisor of the old kind only",
             "install the distribution's kernel for real machines, make it the default, and export"
             " the machine again",
-            "Unsupported kernel version",
+            f"Unsupported kernel version {release}",
         )
     name = default.kernel.rpartition("/")[2]
     if "rescue" in name or any(_RESCUE.fullmatch(word) for word in default.arguments):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from converter.inspection.storage import Storage
     from converter.model import Mount, VolumeGroup
 
-GROUP_MESSAGE: Final = "Unsupported configuration - logical volume group activation failed"
+GROUP_MESSAGE: Final = "Unsupported configuration - Logical volume group activation failed"
 _ENCRYPTED: Final = {"crypto_LUKS": "LUKS", BITLOCKER: "BitLocker"}
 _HIBERNATED: Final = "swsuspend"
 # Partitions of the Logical Disk Manager: an MBR's type, GPT's for metadata and data.

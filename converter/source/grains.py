@@ -86,14 +86,14 @@ def _inflate(reader: Reader, lba: int, packed: bytes, lengths: tuple[int, ...]) 
         raise damaged(
             "vmdk-grain-length",
             reader.name,
-            f"grain at sector {lba}: Uncompressed data has invalid length ({error})",
+            f"grain at sector {lba}: Uncompressed data has an invalid length ({error})",
         ) from error
     # Without its end, and the checksum there, it may be anything.
     if len(data) not in lengths or not inflater.eof:
         raise damaged(
             "vmdk-grain-length",
             reader.name,
-            f"grain at sector {lba}: Uncompressed data has invalid length"
+            f"grain at sector {lba}: Uncompressed data has an invalid length"
             f" ({len(data)} bytes instead of {max(lengths)})",
         )
     return data

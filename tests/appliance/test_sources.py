@@ -339,7 +339,7 @@ class TestDamage:
         data[place : place + 4] = b"junk"
         path.write_bytes(data)
         [disk] = open_source([path], work=work).disks
-        with pytest.raises(DamagedInputError, match="Uncompressed data has invalid length"):
+        with pytest.raises(DamagedInputError, match="Uncompressed data has an invalid length"):
             copied(disk, work)
 
 

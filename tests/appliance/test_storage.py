@@ -255,7 +255,7 @@ def test_a_group_with_a_disk_missing_does_not_start(raw: Path, tmp_path: Path) -
     (finding,) = judge_rootless(found)
     assert finding.code == "volume-group-inactive"
     assert finding.service_message == (
-        "Unsupported configuration - logical volume group activation failed"
+        "Unsupported configuration - Logical volume group activation failed"
     )
     assert not any(volume.is_active for volume in found.volumes)
     assert found.resolve("/dev/mapper/my--vg-root--fs") is None

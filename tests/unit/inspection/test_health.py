@@ -27,7 +27,7 @@ from converter.model import (
 
 ROOT = Filesystem("/dev/sda1", "ext4", "r")
 MOUNTS = (Mount("/", "/dev/sda1", "ext4", "r"),)
-GROUP = "Unsupported configuration - logical volume group activation failed"
+GROUP = "Unsupported configuration - Logical volume group activation failed"
 
 
 def storage(*filesystems: Filesystem, **more: object) -> Storage:

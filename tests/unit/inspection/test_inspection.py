@@ -9,7 +9,7 @@ from converter.inspection import inspect_machine
 from converter.model import Severity, Volume, VolumeGroup
 from tests.unit.machines import Lab, holds, lab, system
 
-GROUP = "Unsupported configuration - logical volume group activation failed"
+GROUP = "Unsupported configuration - Logical volume group activation failed"
 
 
 def refusal(machine: Lab) -> GuestRefusedError:

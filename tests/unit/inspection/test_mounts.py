@@ -145,7 +145,7 @@ class TestFailures:
             mounted(lab([holds("ext4", "r", files)]))
         (finding,) = caught.value.findings
         assert finding.code == "fstab-unreadable"
-        assert finding.service_message == "Invalid configuration - could not read fstab"
+        assert finding.service_message == "Invalid configuration - Could not read fstab"
 
     def test_thousands_of_lines(self) -> None:
         lines = "".join(f"UUID=d /mnt/{number % 9}/x ext4\n" for number in range(5_000))

@@ -249,7 +249,7 @@ class TestNothing:
     def test_what_is_no_system(self, files: Files) -> None:
         error = refused(lab([holds("ext4", "a", files)]))
         assert error.code == "unknown-os"
-        assert error.findings[0].service_message == "Unknown OS / Missing OS files"
+        assert error.findings[0].service_message == "Unknown OS / Missing OS files."
         assert "/dev/sda1: ext4" in error.message
 
     def test_an_empty_disk(self) -> None:
