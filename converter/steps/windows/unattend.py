@@ -31,6 +31,19 @@ _NOT_HERE: Final = Finding(
     " --generalize out",
 )
 
+_UNUSED: Final = Finding(
+    Severity.WARNING,
+    "answer-file-unused",
+    "this Windows was not prepared by sysprep: it reads no answer file",
+    "leave --unattend out, or run sysprep /generalize /oobe /shutdown in the machine first",
+)
+_INVALID: Final = Finding(
+    Severity.ERROR,
+    "answer-file-invalid",
+    "--unattend: the file is no XML",
+    "write it with Windows System Image Manager, or leave --unattend out for the default one",
+)
+
 
 def run(context: Context) -> None:
     """Plan the file."""
@@ -39,10 +52,10 @@ def run(context: Context) -> None:
         context.guest.note(_NOT_HERE)
     if not windows.is_generalized:
         if own is not None:
-            _note(context, "this Windows was not prepared by sysprep: it reads no answer file")
+            context.guest.note(_UNUSED)
         return
     if own is not None and not _is_xml(own):
-        _note(context, "--unattend: the file is no XML", severity=Severity.ERROR)
+        context.guest.note(_INVALID)
         return
     major, minor, _ = windows_version(context.facts)
     is_server = windows.product_type is not ProductType.WORKSTATION
@@ -55,10 +68,6 @@ def run(context: Context) -> None:
     place = caseless.find(context.guest, windows.root, PATH)
     # Answer files hold passwords: the one that was given, or the one that was there.
     context.guest.write(place, data, code=_CODE, reason=reason, is_secret=True)
-
-
-def _note(context: Context, message: str, *, severity: Severity = Severity.WARNING) -> None:
-    context.guest.note(Finding(severity, "answer-file-unused", message))
 
 
 def _is_xml(data: bytes) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from converter.firstboot.unattend import PATH
 from converter.guest.recording import RecordingGuest
 from converter.inspection.storage import Storage
@@ -23,3 +25,21 @@ def test_no_password_of_either_answer_file_is_shown() -> None:
     STEP.run(Context(recording, facts, storage, options))
     assert recording.read(f"{ROOT}/{PATH}") == b"<Value>new secret</Value>"
     assert "secret" not in "".join(recording.plan.diffs)
+
+
+@pytest.mark.parametrize(
+    ("is_generalized", "data", "code"),
+    [
+        (True, b"no XML", "error answer-file-invalid"),
+        (True, b"<!DOCTYPE x [<!ENTITY e 'x'>]><x>&e;</x>", "error answer-file-invalid"),
+        (False, b"<x/>", "warning answer-file-unused"),
+    ],
+)
+def test_an_answer_file_that_is_of_no_use(*, is_generalized: bool, data: bytes, code: str) -> None:
+    facts = replace(FACTS, os=replace(WINDOWS, is_generalized=is_generalized))
+    recording = RecordingGuest(guest({}))
+    storage = Storage(facts.disks, facts.filesystems, facts.volumes)
+    STEP.run(Context(recording, facts, storage, Options(unattend=data)))
+    assert recording.plan.changes == ()
+    (finding,) = recording.plan.findings
+    assert f"{finding.severity.value} {finding.code}" == code
