@@ -206,7 +206,9 @@ def _follow(argv: Sequence[str], console: Console, timeout: float) -> BootReport
         _, said = machine.communicate()
     if console.verdict == "stopped" and not console.text:
         raise HostError(
-            "qemu-failed", f"QEMU did not start: {said.decode(errors='replace').strip()[-500:]}"
+            "qemu-failed",
+            f"QEMU did not start: {said.decode(errors='replace').strip()[-500:]}",
+            hint="run `converter doctor`; with CONVERTER_ACCEL=tcg it needs no /dev/kvm",
         )
     return _report(console, time.monotonic() - begun)
 

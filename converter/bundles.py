@@ -159,7 +159,9 @@ def _load(path: Path) -> Bundle:
     try:
         return msgspec.toml.decode(path.read_bytes(), type=Bundle)
     except (OSError, msgspec.DecodeError) as error:
-        raise DefectError("bundle-invalid", f"{path}: {error}") from error
+        raise DefectError(
+            "bundle-invalid", f"{path}: {error}", hint="reinstall converter, or report it"
+        ) from error
 
 
 def find(name: str) -> Bundle | None:

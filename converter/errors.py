@@ -90,4 +90,6 @@ def writing_failed(path: Path, error: OSError, *, code: str) -> ConversionError:
         return HostError(
             "disk-full", message, hint="free some space, or choose another output directory"
         )
-    return ConversionError(code, message)
+    return ConversionError(
+        code, message, hint="check that the directory can be written, and the disk that it lies on"
+    )

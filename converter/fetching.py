@@ -117,7 +117,11 @@ def _transfer(
 def _pool(url: str) -> urllib3.PoolManager:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError("url-invalid", f"{url}: is no http or https address")
+        raise UsageError(
+            "url-invalid",
+            f"{url}: is no http or https address",
+            hint="bring the file by hand: converter drivers import FILE",
+        )
     context = ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE"))
     proxy = urllib.request.getproxies().get(parts.scheme)
     if proxy and not urllib.request.proxy_bypass(parts.hostname):

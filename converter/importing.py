@@ -75,7 +75,11 @@ def bring(store: Store, source: Path, work: Path) -> tuple[Imported, ...]:
             "import-refused", f"{source}: {error}", hint="get it from its vendor again"
         ) from error
     except OSError as error:
-        raise UsageError("import-unreadable", f"{source}: {error.strerror or error}") from error
+        raise UsageError(
+            "import-unreadable",
+            f"{source}: {error.strerror or error}",
+            hint="check the path and its permissions",
+        ) from error
     if not found:
         raise UsageError(
             "nothing-to-import",

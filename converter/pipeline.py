@@ -188,7 +188,8 @@ def _answer_file(wanted: Wanted) -> bytes | None:
             return file.read(TEXT_LIMIT)
     except OSError as error:
         message = f"{wanted.unattend}: {error.strerror or error}"
-        raise UsageError("unattend-unreadable", message) from error
+        hint = "give a file that can be read with --unattend"
+        raise UsageError("unattend-unreadable", message, hint=hint) from error
 
 
 def _table_conversion(

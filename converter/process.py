@@ -75,7 +75,11 @@ def start(  # noqa: PLR0913 - as many as a process has
             command, stdin=stdin, stdout=stdout, stderr=stderr, env=env, cwd=cwd, close_fds=True
         )
     except OSError as error:
-        raise HostError("tool-unstartable", f"{argv[0]} cannot be started: {error}") from error
+        raise HostError(
+            "tool-unstartable",
+            f"{argv[0]} cannot be started: {error}",
+            hint="check the limits on processes and memory (ulimit -a), and the program itself",
+        ) from error
 
 
 @contextmanager
@@ -88,7 +92,9 @@ def _killed_late(
     except subprocess.TimeoutExpired as error:
         child.kill()
         raise ConversionError(
-            "tool-timeout", f"{name} did not finish within {timeout:g} s"
+            "tool-timeout",
+            f"{name} did not finish within {timeout:g} s",
+            hint="run it again when the machine has less to do; if it stays so, report it",
         ) from error
     except BaseException:
         child.kill()
@@ -108,7 +114,11 @@ def run(
     done = Completed(child.returncode, out, err)
     log.debug("exit %d: %s", done.status, done.reason if done.status else argv[0])
     if check and done.status != 0:
-        raise ConversionError("tool-failed", f"{argv[0]} failed: {done.reason}")
+        raise ConversionError(
+            "tool-failed",
+            f"{argv[0]} failed: {done.reason}",
+            hint="run it again with --log FILE: it has the whole command and what it said",
+        )
     return done
 
 

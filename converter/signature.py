@@ -31,7 +31,7 @@ def read_key(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(_KEY_LIMIT)
     except OSError as error:
-        raise UsageError("key-invalid", f"{path}: {error.strerror}") from error
+        raise _no_key(path, error.strerror or str(error)) from error
     _binary(data, path)
     return data
 
@@ -43,11 +43,16 @@ def _binary(data: bytes, path: Path) -> bytes:
         try:
             data = base64.b64decode(found[1])
         except binascii.Error as error:
-            raise UsageError("key-invalid", f"{path}: its armour is damaged: {error}") from error
+            raise _no_key(path, f"its armour is damaged: {error}") from error
     # The tag of a public key packet, in the old format or the new one.
     if not data or data[0] not in (0x98, 0x99, 0x9A, 0xC6):
-        raise UsageError("key-invalid", f"{path}: is no OpenPGP public key")
+        raise _no_key(path, "is no OpenPGP public key")
     return data
+
+
+def _no_key(path: Path, why: str) -> UsageError:
+    hint = "give the file with the vendor's OpenPGP public key, as it is on the vendor's page"
+    return UsageError("key-invalid", f"{path}: {why}", hint=hint)
 
 
 def check(file: Path, detached: Path, key: Path) -> None:

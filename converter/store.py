@@ -327,7 +327,11 @@ def _read_lock(path: Path) -> tuple[Entry, ...]:
     except FileNotFoundError:
         return ()
     except OSError as error:
-        raise DamagedInputError("store-invalid", f"{path}: {error.strerror}") from error
+        raise DamagedInputError(
+            "store-invalid",
+            f"{path}: {error.strerror}",
+            hint="check its permissions; it must be a file, not a link",
+        ) from error
     try:
         lock = msgspec.json.decode(data[:_LOCK_LIMIT], type=_Lock)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -336,7 +340,9 @@ def _read_lock(path: Path) -> tuple[Entry, ...]:
         ) from error
     if lock.schema != SCHEMA:
         raise DamagedInputError(
-            "store-invalid", f"{path}: schema {lock.schema}, this converter reads {SCHEMA}"
+            "store-invalid",
+            f"{path}: schema {lock.schema}, this converter reads {SCHEMA}",
+            hint="use the version of converter that wrote it, or fill another directory anew",
         )
     return tuple(lock.payloads)
 

@@ -51,7 +51,11 @@ def keeping_log(path: Path | None, *, inputs: Sequence[Path]) -> Iterator[None]:
 def _open(path: Path, inputs: Sequence[Path]) -> logging.Handler:
     try:
         if any(path.exists() and item.exists() and path.samefile(item) for item in inputs):
-            raise UsageError("log-unwritable", f"--log {path}: is an input, and inputs are kept")
+            raise UsageError(
+                "log-unwritable",
+                f"--log {path}: is an input, and inputs are kept",
+                hint="give a file of its own",
+            )
         handler = logging.FileHandler(path, encoding="utf-8", errors="replace")
     except OSError as error:
         raise UsageError(

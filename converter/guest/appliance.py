@@ -351,7 +351,9 @@ class Appliance(ApplianceDevices):
             if not late.is_set():
                 raise
             raise ConversionError(
-                "guest-program-endless", f"{name} of the guest did not end within {seconds:g} s"
+                "guest-program-endless",
+                f"{name} of the guest did not end within {seconds:g} s",
+                hint="convert with --agent none, and install the agent in the result",
             ) from error
         finally:
             timer.cancel()

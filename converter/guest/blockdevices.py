@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 _TOP_LEVEL: Final = 5
 _STOPPED_ARRAY: Final = re.compile(r"^(md\w+) : inactive", re.MULTILINE)
+_LOOK: Final = "run it again with --log FILE: it has all that the appliance and its kernel said"
 _ABSENT: Final = ("No such file or directory", "Not a directory")
 
 
@@ -237,4 +238,4 @@ def translated(what: str) -> Iterator[None]:
     except RuntimeError as error:
         said = str(error)
         code = Code.MISSING if said.endswith(_ABSENT) else Code.FAILED
-        raise GuestError(code, f"{what}: {said}") from error
+        raise GuestError(code, f"{what}: {said}", hint=_LOOK) from error

@@ -143,23 +143,31 @@ def load(path: Path) -> Manifest:
             "manifest-missing", f"{path}: {error.strerror}", hint="give a .manifest.json"
         ) from error
     if len(data) > _LONGEST:
-        raise DamagedInputError("manifest-invalid", f"{path}: is no manifest: it is too large")
+        raise _no_manifest(path, "it is too large")
     try:
         schema = msgspec.json.decode(data, type=_Schema).schema
         if schema != SCHEMA:
             raise DamagedInputError(
-                "manifest-schema", f"{path}: schema {schema}, this converter reads {SCHEMA}"
+                "manifest-schema",
+                f"{path}: schema {schema}, this converter reads {SCHEMA}",
+                hint="verify it with the version of converter that wrote it",
             )
         found = msgspec.json.decode(data, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DamagedInputError("manifest-invalid", f"{path}: is no manifest: {error}") from error
+        raise _no_manifest(path, str(error)) from error
     for disk in found.disks:
         if "/" in disk.path or "\0" in disk.path or disk.path in ("", ".", ".."):
             raise DamagedInputError(
                 "manifest-path",
                 f"{path}: {disk.path!r} is not the name of a file beside the manifest",
+                hint="it was not written by converter: do not use it",
             )
     return found
+
+
+def _no_manifest(path: Path, why: str) -> DamagedInputError:
+    hint = "give the .manifest.json that converter wrote, or copy it again"
+    return DamagedInputError("manifest-invalid", f"{path}: is no manifest: {why}", hint=hint)
 
 
 def verify(path: Path) -> tuple[Difference, ...]:
@@ -185,5 +193,9 @@ def _difference(image: Path, disk: _Disk) -> Difference | None:
         if disk_checksum(image).value != disk.checksum.value:
             return Difference("disk-checksum", disk.path, f"{image}: the checksum differs")
     except OSError as error:
-        raise UsageError("image-unreadable", f"{image}: {error.strerror}") from error
+        raise UsageError(
+            "image-unreadable",
+            f"{image}: {error.strerror}",
+            hint="check its permissions, and the disk that it lies on",
+        ) from error
     return None

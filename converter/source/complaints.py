@@ -38,7 +38,11 @@ def judged(source: str, target: Path, status: int, said: str) -> ConversionError
 def host_fault(target: Path, status: int, said: str) -> ConversionError | None:
     """Make the error for a qemu-img that failed to write `target`, None if that was not why."""
     if status < 0:
-        return ConversionError("tool-failed", f"qemu-img was killed by signal {-status}")
+        return ConversionError(
+            "tool-failed",
+            f"qemu-img was killed by signal {-status}",
+            hint="see whether the machine ran out of memory (dmesg), and run it again",
+        )
     if _FULL.search(said):
         return HostError(
             "disk-full",
@@ -46,5 +50,9 @@ def host_fault(target: Path, status: int, said: str) -> ConversionError | None:
             hint="free some space, or choose another output directory",
         )
     if _TARGET.search(said):
-        return ConversionError("copy-failed", f"{target}: {said.strip()}")
+        return ConversionError(
+            "copy-failed",
+            f"{target}: {said.strip()}",
+            hint="check that the directory can be written, and the disk that it lies on",
+        )
     return None

@@ -160,5 +160,7 @@ def _lay_over(base: Path, *arguments: str) -> None:
     done = process.run(["qemu-img", *arguments], check=False)
     if done.status != 0:
         raise host_fault(base, done.status, done.reason) or ConversionError(
-            "lay-over-failed", f"{base}: laying the changes over it failed: {done.reason}"
+            "lay-over-failed",
+            f"{base}: laying the changes over it failed: {done.reason}",
+            hint="check the disk that the output lies on, and run it again with --log FILE",
         )

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 _CODE: Final = "first-boot"
 _ORDER: Final = (bundles.Kind.RUNTIME, bundles.Kind.DRIVER, bundles.Kind.AGENT)
 _MEMBER_LIMIT: Final = 64 << 20
+_AGAIN: Final = "fetch or import it again (converter drivers fetch, converter drivers import)"
 # What a bundle's program is told, by the bundle's name.
 _PROGRAMS: Final[dict[str, Callable[[str], Item]]] = {
     "dotnet-4.8": items.dotnet,
@@ -109,7 +110,7 @@ def _items(context: Context) -> Iterator[Item]:
             yield from _of_payload(context, provided)
         except (FormatError, *DAMAGE) as error:
             message = f"{provided.choice.bundle.summary}: the guest goes without: {error}"
-            context.guest.note(Finding(Severity.WARNING, "payload-damaged", message))
+            context.guest.note(Finding(Severity.WARNING, "payload-damaged", message, _AGAIN))
     windows = context.facts.windows
     yield from (items.vmware_tools_removal(code) for code in windows.tools_products)
     if context.options.licence is Licence.AWS and windows.product_type is not (
