@@ -83,13 +83,21 @@ def is_full(error: OSError) -> bool:
     return error.errno in _FULL
 
 
+def disk_full(path: Path, error: OSError) -> HostError:
+    """Translate that there was no room when `path` was written."""
+    return HostError(
+        "disk-full",
+        f"{path}: {error.strerror or error}",
+        hint="free some space, or choose another output directory",
+    )
+
+
 def writing_failed(path: Path, error: OSError, *, code: str) -> ConversionError:
     """Translate what went wrong when `path` was written: ``disk-full``, or else `code`."""
-    message = f"{path}: {error.strerror or error}"
     if is_full(error):
-        return HostError(
-            "disk-full", message, hint="free some space, or choose another output directory"
-        )
+        return disk_full(path, error)
     return ConversionError(
-        code, message, hint="check that the directory can be written, and the disk that it lies on"
+        code,
+        f"{path}: {error.strerror or error}",
+        hint="check that the directory can be written, and the disk that it lies on",
     )

@@ -15,7 +15,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from converter.errors import ConversionError, HostError, UsageError, is_full, writing_failed
+from converter.errors import (
+    ConversionError,
+    HostError,
+    UsageError,
+    disk_full,
+    is_full,
+    writing_failed,
+)
 from converter.handoff import locked, publication
 from converter.handoff.signals import deferred
 
@@ -99,7 +106,7 @@ class Workspace:
         except OSError as error:
             path = Path(error.filename or self.output)
             if is_full(error):
-                raise writing_failed(path, error, code="output-unusable") from error
+                raise disk_full(path, error) from error
             raise UsageError(
                 "output-unusable",
                 f"{path}: {error.strerror}",

@@ -70,7 +70,7 @@ def open_vhdx(reader: Reader) -> SourceDisk:
         raise GuestRefusedError(
             "vhdx-sector-size",
             f"{reader.name}: has logical sectors of 4096 bytes; EBS volumes have 512",
-            hint="convert the disk to 512-byte sectors (Convert-VHD onto a new disk)",
+            hint="restore the system to a disk with 512-byte sectors (New-VHD), and export that",
         )
     if found.size == 0:
         raise size_zero(reader.name)
