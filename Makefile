@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test thorough check unit clean
+.PHONY: help setup demo test thorough check unit docs clean
 
 # Two workers and many runs of the command share what was compiled once.
 unexport PYTHONDONTWRITEBYTECODE
@@ -19,6 +19,7 @@ help:
 	@echo 'make thorough  boots of more guests than `make test` has time for'
 	@echo 'make check  linters and types'
 	@echo 'make unit   unit tests only'
+	@echo 'make docs   write docs/errors.md from the catalogue of codes'
 	@echo 'make setup  only what the others need'
 	@echo 'make clean  remove the environment and what was made here (not the cache)'
 
@@ -49,6 +50,10 @@ test: check unit
 
 thorough: setup
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m thorough tests/boot
+
+docs: setup
+	@mkdir -p docs
+	$(BIN)/python -m converter.report.codes docs/errors.md
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis out build *.egg-info

@@ -39,7 +39,7 @@ _UNKNOWN_SYSTEM: Final = "Unknown OS / Missing OS files."
 _MOST_DISKS: Final = {Policy.AWS: 21, Policy.OPEN: 74}
 _LIMIT: Final = {Policy.AWS: 8 << 40, Policy.OPEN: (64 << 40) + 1}
 # What inspection tells, and the service refuses with the text that goes with it.
-_REFUSED_BY_SERVICE: Final = frozenset({"several-grub-configs", "default-entry-missing"})
+REFUSED_BY_SERVICE: Final = frozenset({"several-grub-configs", "default-entry-missing"})
 
 
 def judge_source(source: Source, policy: Policy) -> tuple[Finding, ...]:
@@ -101,7 +101,7 @@ def under(policy: Policy, findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Give what inspection and planning found as `policy` sees it: the service refuses some."""
     return tuple(
         replace(finding, severity=Severity.ERROR)
-        if policy is Policy.AWS and finding.code in _REFUSED_BY_SERVICE
+        if policy is Policy.AWS and finding.code in REFUSED_BY_SERVICE
         else finding
         for finding in findings
     )

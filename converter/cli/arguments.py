@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from converter import __version__
+from converter.cli import explain as explaining
 from converter.cli import host
 from converter.cli.logfile import keeping_log
 from converter.model import BootMode, Licence, Policy, TableType, Wanted
@@ -364,6 +365,16 @@ def drivers_verify(*, directory: Path | None, as_json: bool, log: Path | None) -
     """Read every payload of the store, and check that it is what the lock says."""
     with keeping_log(log, inputs=[]):
         return stores.verify(directory, as_json=as_json)
+
+
+@cli.command()
+@click.argument("code")
+@_json
+@_log
+def explain(*, code: str, as_json: bool, log: Path | None) -> int:
+    """Tell what CODE means, how it comes about, and what to do."""
+    with keeping_log(log, inputs=[]):
+        return explaining.explain(code, as_json=as_json)
 
 
 @cli.command()

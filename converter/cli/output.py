@@ -13,7 +13,7 @@ import sys
 import unicodedata
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from converter.errors import GuestRefusedError
+from converter.errors import GuestRefusedError, InterruptionError, UsageError
 from converter.model import Severity
 
 if TYPE_CHECKING:
@@ -128,10 +128,13 @@ def complain(error: ConversionError) -> None:
         warn("the guest is refused")
         for line in _finding_lines(error.findings):
             emit(sys.stderr, f"  {line}")
+        warn("`converter explain CODE` tells more of each")
         return
     warn(f"{error.message} [{error.code}]")
     if error.hint:
         warn(f"  {error.hint}")
+    if not isinstance(error, UsageError | InterruptionError):
+        warn(f"  more: converter explain {error.code}")
 
 
 def error_as_json(error: ConversionError) -> dict[str, Any]:

@@ -79,6 +79,7 @@ def test_every_end_has_its_code_and_its_document(  # noqa: PLR0917
     plain = capsys.readouterr()
     assert plain.out == ""
     assert f"[{name}]" in plain.err
+    assert (f"converter explain {name}" in plain.err) == (code not in (2, 130))
     assert cli.run([*command, "--json"]) == code
     document = json.loads(capsys.readouterr().out)
     assert set(document) == {"error", "findings"}
@@ -98,6 +99,7 @@ def test_a_refusal_says_everything_that_was_found(
     assert cli.run(command) == 3
     shown = capsys.readouterr()
     stream = shown.out if command[0] == "check" else shown.err
+    assert ("converter explain" in shown.err) == (command[0] != "check")
     for finding in given:
         assert finding.message in stream
     assert "it is bad [bad]" in stream

@@ -76,7 +76,8 @@ def test_nothing_is_loaded_from_elsewhere() -> None:
 
 def test_shows_what_a_person_wants_to_know() -> None:
     text = Parser(render(report())).text
-    for expected in ("web", "Debian GNU/Linux 12", "legacy-bios", "nvme", "it is old", "renew it"):
+    words = ("web", "Debian GNU/Linux 12", "legacy-bios", "nvme", "it is old", "converter explain")
+    for expected in (*words, "renew it"):
         assert expected in text
     assert "+UUID=1" in text
     assert "/etc/old" in text
@@ -89,6 +90,7 @@ def test_a_guest_without_anything_is_shown_too() -> None:
     text = Parser(render(report(before=bare, after=bare, plan=Plan(()), findings=()))).text
     assert "The guest needed no change" in text
     assert "Nothing worth saying" in text
+    assert "converter explain" not in text
 
 
 def test_what_would_not_show_or_reorders_is_made_visible() -> None:
