@@ -1,7 +1,8 @@
-"""Unpacking a stream-optimized VMDK: every grain is inflated, checked and written where it belongs.
+"""The grains of sparse VMDKs: unpacked all (stream-optimized ones), or read where one is wanted.
 
 "Virtual Disk Format 5.0" (VMware), "Stream-Optimized Compressed Sparse Extents": a grain is a
-marker (LBA in sectors, u64; size, u32) and a zlib stream (RFC 1950) of one grain's bytes.
+marker (LBA in sectors, u64; size, u32) and a zlib stream (RFC 1950) of one grain's bytes. It is
+inflated and checked.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from converter.model import SourceDisk
+    from converter.source.reader import Fetch
     from converter.source.vmdk_sparse import SparseHeader
 
 _MARKER: Final = struct.Struct("<QI")
 _THREADS: Final = 2
 # Grains between two looks at whether to go on: 16 MiB of data at the usual 64 KiB a grain.
 _BATCH: Final = 256
+# Grains that are kept unpacked: who reads a table reads a sector after the other.
+_KEPT: Final = 4
 
 
 def unpack(
@@ -60,8 +64,35 @@ def _grains(reader: Reader, header: SparseHeader) -> Iterator[tuple[int, int]]:
                 yield lba + index * header.grain, place
 
 
+def fetcher(reader: Reader) -> Fetch:
+    """Give how to read a sparse extent that was found sound, compressed or not."""
+    header = vmdk_sparse.with_footer(reader, vmdk_sparse.read_header(reader))
+    size = header.grain * SECTOR
+
+    @lru_cache(maxsize=_KEPT)
+    def unpacked(lba: int, place: int) -> bytes:
+        return _unpacked(reader, header, lba, place)
+
+    def fetch(offset: int, length: int) -> bytes:
+        number, inside = divmod(offset, size)
+        length = min(length, size - inside)
+        place = vmdk_sparse.grain_place(reader, header, number)
+        if header.is_empty(place):
+            return bytes(length)
+        if header.is_compressed:
+            return unpacked(number * header.grain, place)[inside : inside + length]
+        return reader.read(place * SECTOR + inside, length)
+
+    return fetch
+
+
 def _write(reader: Reader, header: SparseHeader, descriptor: int, grain: tuple[int, int]) -> None:
     lba, place = grain
+    sparse.write(descriptor, _unpacked(reader, header, lba, place), lba * SECTOR)
+
+
+def _unpacked(reader: Reader, header: SparseHeader, lba: int, place: int) -> bytes:
+    """Give what the compressed grain at `place` holds, as far as the disk goes."""
     length = header.grain * SECTOR
     marked, size = _MARKER.unpack(reader.read(place * SECTOR, _MARKER.size))
     if marked != lba:
@@ -74,8 +105,7 @@ def _write(reader: Reader, header: SparseHeader, descriptor: int, grain: tuple[i
     # Of the last grain some writers store only what the disk has of it.
     room = min(length, (header.capacity - lba) * SECTOR)
     packed = reader.read(place * SECTOR + _MARKER.size, size)
-    data = _inflate(reader, lba, packed, (length, room))
-    sparse.write(descriptor, data[:room], lba * SECTOR)
+    return _inflate(reader, lba, packed, (length, room))[:room]
 
 
 def _inflate(reader: Reader, lba: int, packed: bytes, lengths: tuple[int, ...]) -> bytes:

@@ -7,9 +7,13 @@ opens it; so is one that is encrypted, or marked as being written or as corrupt.
 from __future__ import annotations
 
 import struct
+import zlib
 from bisect import bisect_left
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
+
+import zstandard
 
 from converter.errors import GuestRefusedError
 from converter.model import DiskFormat, SourceDisk
@@ -18,7 +22,8 @@ from converter.source.reader import damaged, size_zero, truncated
 if TYPE_CHECKING:
     from array import array
 
-    from converter.source.reader import Reader
+    from converter.errors import DamagedInputError
+    from converter.source.reader import Fetch, Reader
 
 MAGIC: Final = b"QFI\xfb"
 _DIRTY, _CORRUPT, _EXTERNAL, _COMPRESSION, _EXTENDED_L2 = (1 << bit for bit in range(5))
@@ -29,13 +34,24 @@ _ZERO: Final = 1
 _SECTOR: Final = 512
 _SUBCLUSTERS: Final = 32
 _L1_LIMIT: Final = 32 << 20
+# Compression types: raw deflate (RFC 1951), Zstandard (RFC 8878).
+_DEFLATE, _ZSTD = 0, 1
+# Clusters that are kept unpacked.
+_KEPT: Final = 4
+# As much memory as a frame may ask for; no writer needs more than a cluster of 2 MiB.
+_WINDOW: Final = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
+    """What the header says of the tables; `l1_offset` and sizes in bytes."""
+
     size: int
     cluster_bits: int
     extended: bool
+    l1_offset: int
+    l1_entries: int
+    compression: int
 
     @property
     def cluster(self) -> int:
@@ -46,12 +62,30 @@ class _Layout:
         """How many bytes an L2 entry takes."""
         return 16 if self.extended else 8
 
+    @property
+    def entries(self) -> int:
+        """How many entries an L2 table has."""
+        return self.cluster // self.entry
+
+    @property
+    def covered(self) -> int:
+        """How many bytes of the disk an L2 table stands for."""
+        return self.entries * self.cluster
+
+    def packed(self, entry: int) -> tuple[int, int]:
+        """Give where in the file a compressed cluster begins, and the sectors after that one.
+
+        Of the 62 bits of its place the upper ones count them.
+        """
+        bits = 62 - (self.cluster_bits - 8)
+        return entry & ((1 << bits) - 1), (entry & (_COMPRESSED - 1)) >> bits
+
 
 def open_qcow2(reader: Reader) -> SourceDisk:
     """Read a qcow2's header and tables and check them."""
-    header = reader.head(112).ljust(112, b"\0")
-    version, backing_offset, _size, cluster_bits, size, crypt, l1_entries, l1_offset = (
-        struct.unpack(">IQIIQIIQ", header[4:48])
+    header = _header(reader)
+    version, backing_offset, _size, cluster_bits, size, crypt, l1_entries = struct.unpack_from(
+        ">IQIIQII", header, 4
     )
     if version == 1:
         raise GuestRefusedError(
@@ -61,10 +95,9 @@ def open_qcow2(reader: Reader) -> SourceDisk:
         )
     if version not in (2, 3):
         raise damaged("qcow2-version", reader.name, f"a qcow2 of version {version}")
-    features = struct.unpack_from(">Q", header, 72)[0] if version == 3 else 0
     if backing_offset:
         raise _foreign(reader, "a backing file")
-    _refuse_features(reader, features)
+    _refuse_features(reader, _features(header))
     if crypt:
         raise GuestRefusedError(
             "encrypted-disk",
@@ -73,14 +106,31 @@ def open_qcow2(reader: Reader) -> SourceDisk:
         )
     if size == 0:
         raise size_zero(reader.name)
-    layout = _Layout(size, cluster_bits, bool(features & _EXTENDED_L2))
     if not 9 <= cluster_bits <= 21 or l1_entries * 8 > _L1_LIMIT:
         raise damaged("qcow2-header", reader.name, f"{l1_entries} L1 entries, 2^{cluster_bits}")
-    covered = layout.cluster // layout.entry * layout.cluster
-    if l1_entries * covered < size:
+    layout = _layout(header)
+    if l1_entries * layout.covered < size:
         raise damaged("qcow2-header", reader.name, f"{l1_entries} L1 entries for {size} bytes")
-    _check_tables(reader, layout, l1_offset, -(-size // covered))
+    _check_tables(reader, layout)
     return SourceDisk(reader.label, DiskFormat.QCOW2, f"version {version}", size, reader.file)
+
+
+def _header(reader: Reader) -> bytes:
+    return reader.head(112).ljust(112, b"\0")
+
+
+def _features(header: bytes) -> int:
+    """Give the incompatible features: a header of version 2 ends before them."""
+    version, features = struct.unpack_from(">I64xQ", header, 4)
+    return int(features) if version == 3 else 0
+
+
+def _layout(header: bytes) -> _Layout:
+    bits, size, _crypt, l1_entries, l1_offset = struct.unpack_from(">IQIIQ", header, 20)
+    features = _features(header)
+    compression = header[104] if features & _COMPRESSION else _DEFLATE
+    extended = bool(features & _EXTENDED_L2)
+    return _Layout(size, bits, extended, l1_offset, l1_entries, compression)
 
 
 def _foreign(reader: Reader, what: str) -> GuestRefusedError:
@@ -103,11 +153,12 @@ def _refuse_features(reader: Reader, features: int) -> None:
         raise damaged("qcow2-features", reader.name, f"needs unknown features {unknown:#x}")
 
 
-def _check_tables(reader: Reader, layout: _Layout, offset: int, count: int) -> None:
+def _check_tables(reader: Reader, layout: _Layout) -> None:
     """Check that every table, and the data of every cluster, lies in the file."""
     seen: set[int] = set()
     start = 0
-    for tables in reader.numbers(offset, count, "Q", "big"):
+    count = -(-layout.size // layout.covered)
+    for tables in reader.numbers(layout.l1_offset, count, "Q", "big"):
         for entry in tables:
             table = entry & _OFFSET
             if table in seen:
@@ -115,7 +166,7 @@ def _check_tables(reader: Reader, layout: _Layout, offset: int, count: int) -> N
             if table:
                 seen.add(table)
                 _check_table(reader, layout, table, start)
-            start += layout.cluster // layout.entry * layout.cluster
+            start += layout.covered
 
 
 def _check_table(reader: Reader, layout: _Layout, table: int, start: int) -> None:
@@ -157,9 +208,7 @@ def _end(layout: _Layout, entry: int, left: int, bitmap: int | None = None) -> i
     `bitmap` tells, in its lower half, the allocated subclusters of an entry that has any.
     """
     if entry & _COMPRESSED:
-        # Of the host offset's 62 bits the upper ones count further sectors.
-        bits = 62 - (layout.cluster_bits - 8)
-        place, sectors = entry & ((1 << bits) - 1), (entry & (_COMPRESSED - 1)) >> bits
+        place, sectors = layout.packed(entry)
         return (place // _SECTOR + 1 + sectors) * _SECTOR
     place = entry & _OFFSET
     needed = min(layout.cluster, -(-left // _SECTOR) * _SECTOR)
@@ -169,3 +218,65 @@ def _end(layout: _Layout, entry: int, left: int, bitmap: int | None = None) -> i
     elif entry & _ZERO:
         needed = 0
     return place + needed if place and needed else 0
+
+
+def fetcher(reader: Reader) -> Fetch:
+    """Give how to read the disk in a qcow2 that `open_qcow2` found sound.
+
+    Raises `DamagedInputError` ``qcow2-cluster`` for a compressed cluster that cannot be unpacked.
+    """
+    layout = _layout(_header(reader))
+
+    @lru_cache(maxsize=_KEPT)
+    def unpacked(entry: int) -> bytes:
+        return _unpacked(reader, layout, entry)
+
+    def fetch(offset: int, length: int) -> bytes:
+        number, inside = divmod(offset, layout.cluster)
+        length = min(length, layout.cluster - inside)
+        entry, bitmap = _entry(reader, layout, number)
+        if entry & _COMPRESSED:
+            return unpacked(entry)[inside : inside + length]
+        if layout.extended:
+            part = layout.cluster // _SUBCLUSTERS
+            length = min(length, part - inside % part)
+            is_data = bitmap >> inside // part & 1
+        else:
+            is_data = not entry & _ZERO
+        place = entry & _OFFSET
+        return reader.read(place + inside, length) if place and is_data else bytes(length)
+
+    return fetch
+
+
+def _entry(reader: Reader, layout: _Layout, number: int) -> tuple[int, int]:
+    """Give a cluster's entry, and the bitmap of its subclusters, if it has any."""
+    first, second = divmod(number, layout.entries)
+    [table] = reader.words(layout.l1_offset + 8 * first, 1, "Q", "big")
+    if not table & _OFFSET:
+        return 0, 0
+    place = (table & _OFFSET) + second * layout.entry
+    entry, *bitmap = reader.words(place, layout.entry // 8, "Q", "big")
+    return entry, bitmap[0] if bitmap else 0
+
+
+def _unpacked(reader: Reader, layout: _Layout, entry: int) -> bytes:
+    place, sectors = layout.packed(entry)
+    # What follows its end in the last sector belongs to others.
+    packed = reader.read(place, (sectors + 1) * _SECTOR - place % _SECTOR)
+    try:
+        if layout.compression == _ZSTD:
+            with zstandard.ZstdDecompressor(max_window_size=_WINDOW).stream_reader(packed) as data:
+                found = data.read(layout.cluster)
+        else:
+            found = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, layout.cluster)
+    except (zlib.error, zstandard.ZstdError) as error:
+        raise _no_cluster(reader, place, str(error)) from error
+    if len(found) != layout.cluster:
+        raise _no_cluster(reader, place, f"{len(found)} bytes instead of {layout.cluster}")
+    return found
+
+
+def _no_cluster(reader: Reader, place: int, why: str) -> DamagedInputError:
+    what = f"the compressed cluster at byte {place} cannot be unpacked: {why}"
+    return damaged("qcow2-cluster", reader.name, what)

@@ -16,7 +16,11 @@ from converter.errors import ConversionError, DamagedInputError, UsageError
 from converter.model import ByteRange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    # Gives what is at an offset of a disk: at least one byte, at most as many as were asked for.
+    # Where that is zero, or lies elsewhere, is for the format to know.
+    Fetch = Callable[[int, int], bytes]
 
 # More than any header or table is read in one piece, whatever a file says of itself.
 _LONGEST_READ: Final = 64 << 20

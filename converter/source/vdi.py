@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from converter.errors import GuestRefusedError
@@ -10,7 +11,7 @@ from converter.model import DiskFormat, SourceDisk
 from converter.source.reader import check_blocks, damaged, size_zero, truncated
 
 if TYPE_CHECKING:
-    from converter.source.reader import Reader
+    from converter.source.reader import Fetch, Reader
 
 SIGNATURE: Final = struct.pack("<I", 0xBEDA107F)
 SIGNATURE_AT: Final = 64
@@ -22,13 +23,23 @@ _BLOCK: Final = 1 << 20
 _MAX_BLOCKS: Final = 1 << 24
 
 
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where the block map and the blocks are, in bytes; the disk's size and number of blocks."""
+
+    map: int
+    data: int
+    size: int
+    blocks: int
+
+
 def open_vdi(reader: Reader) -> SourceDisk:
     """Read a VDI's header and block map and check them."""
     header = reader.read(0, 512)
     (version, _header_size, kind) = struct.unpack_from("<III", header, 68)
-    (blocks_at, data_at) = struct.unpack_from("<II", header, 340)
-    (size,) = struct.unpack_from("<Q", header, 368)
-    (block, extra, blocks) = struct.unpack_from("<III", header, 376)
+    (block, extra) = struct.unpack_from("<II", header, 376)
+    layout = _layout(header)
+    size, blocks = layout.size, layout.blocks
     if version >> 16 != 1:
         raise damaged("vdi-version", reader.name, f"a VDI of version {version >> 16}")
     if kind in _CHILDREN or any(header[440:456]):
@@ -45,13 +56,35 @@ def open_vdi(reader: Reader) -> SourceDisk:
     if block != _BLOCK or extra or size > blocks * block or blocks > _MAX_BLOCKS:
         raise damaged("vdi-header", reader.name, f"{blocks} blocks of {block} for {size} bytes")
     starts = [
-        data_at + entry * block
-        for piece in reader.numbers(blocks_at, blocks, "I", "little")
+        layout.data + entry * block
+        for piece in reader.numbers(layout.map, blocks, "I", "little")
         for entry in piece
         if entry < _UNALLOCATED
     ]
     if starts and max(starts) + block > reader.length:
         raise truncated(reader.name, max(starts) + block, reader.length)
-    reserved = ((0, 512), (blocks_at, blocks_at + 4 * blocks))
+    reserved = ((0, 512), (layout.map, layout.map + 4 * blocks))
     check_blocks(reader, starts, length=block, reserved=reserved)
     return SourceDisk(reader.label, DiskFormat.VDI, _KINDS[kind], size, reader.file)
+
+
+def _layout(header: bytes) -> _Layout:
+    blocks_at, data_at = struct.unpack_from("<II", header, 340)
+    (size,) = struct.unpack_from("<Q", header, 368)
+    (blocks,) = struct.unpack_from("<I", header, 384)
+    return _Layout(blocks_at, data_at, size, blocks)
+
+
+def fetcher(reader: Reader) -> Fetch:
+    """Give how to read the disk in a VDI that `open_vdi` found sound."""
+    layout = _layout(reader.read(0, 512))
+
+    def fetch(offset: int, length: int) -> bytes:
+        number, inside = divmod(offset, _BLOCK)
+        length = min(length, _BLOCK - inside)
+        [entry] = reader.words(layout.map + 4 * number, 1, "I", "little")
+        if entry >= _UNALLOCATED:
+            return bytes(length)
+        return reader.read(layout.data + entry * _BLOCK + inside, length)
+
+    return fetch

@@ -9,6 +9,7 @@ then the footer.
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from converter.errors import GuestRefusedError
@@ -16,7 +17,7 @@ from converter.model import DiskFormat, SourceDisk
 from converter.source.reader import check_blocks, damaged, size_zero, truncated
 
 if TYPE_CHECKING:
-    from converter.source.reader import Reader
+    from converter.source.reader import Fetch, Reader
 
 COOKIE: Final = b"conectix"
 _DYNAMIC_COOKIE: Final = b"cxsparse"
@@ -27,6 +28,20 @@ _UNUSED: Final = 0xFFFFFFFF
 _MAX_ENTRIES: Final = 1 << 22
 _SECTOR: Final = 512
 _LARGEST_BLOCK: Final = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Where the table of blocks is, how many there are, and of how many bytes."""
+
+    offset: int
+    entries: int
+    block: int
+
+    @property
+    def bitmap(self) -> int:
+        """What precedes each block: a bitmap of its sectors, in whole sectors."""
+        return -(-(self.block // _SECTOR) // (8 * _SECTOR)) * _SECTOR
 
 
 def has_footer(reader: Reader) -> bool:
@@ -91,7 +106,7 @@ def _check_sum(reader: Reader, data: bytes, offset: int, what: str) -> None:
         raise damaged("vhd-checksum", reader.name, f"the checksum of the {what} is wrong")
 
 
-def _check_table(reader: Reader, header_offset: int, size: int) -> None:
+def _table_of(reader: Reader, header_offset: int, size: int) -> _Table:
     header = reader.read(header_offset, _HEADER)
     if not header.startswith(_DYNAMIC_COOKIE):
         raise damaged("vhd-header", reader.name, "the header of a dynamic disk is missing")
@@ -106,16 +121,40 @@ def _check_table(reader: Reader, header_offset: int, size: int) -> None:
         raise damaged(
             "vhd-header", reader.name, f"{entries} blocks of {block} bytes for a disk of {size}"
         )
-    # Each block is preceded by a bitmap of its sectors, in whole sectors.
-    length = -(-(block // _SECTOR) // (8 * _SECTOR)) * _SECTOR + block
+    return _Table(table, entries, block)
+
+
+def _check_table(reader: Reader, header_offset: int, size: int) -> None:
+    table = _table_of(reader, header_offset, size)
+    length = table.bitmap + table.block
     starts = [
         start * _SECTOR
-        for piece in reader.numbers(table, entries, "I", "big")
+        for piece in reader.numbers(table.offset, table.entries, "I", "big")
         for start in piece
         if start != _UNUSED
     ]
     if starts and max(starts) + length > reader.length:
         raise truncated(reader.name, max(starts) + length, reader.length)
     end = header_offset + _HEADER
-    reserved = ((0, _FOOTER), (header_offset, end), (table, table + entries * 4))
+    places = (table.offset, table.offset + table.entries * 4)
+    reserved = ((0, _FOOTER), (header_offset, end), places)
     check_blocks(reader, starts, length=length, reserved=reserved)
+
+
+def fetcher(reader: Reader) -> Fetch:
+    """Give how to read the disk in a dynamic VHD that `open_vhd` found sound.
+
+    Nobody goes by the bitmaps of such a disk: what was not written in a block is zero there.
+    """
+    header, size = (struct.unpack_from(">Q", _last(reader), at)[0] for at in (16, 48))
+    table = _table_of(reader, header, size)
+
+    def fetch(offset: int, length: int) -> bytes:
+        number, inside = divmod(offset, table.block)
+        length = min(length, table.block - inside)
+        [start] = reader.words(table.offset + 4 * number, 1, "I", "big")
+        if start == _UNUSED:
+            return bytes(length)
+        return reader.read(start * _SECTOR + table.bitmap + inside, length)
+
+    return fetch

@@ -18,7 +18,7 @@ from converter.source.crc32c import crc32c
 from converter.source.reader import check_blocks, damaged, size_zero, truncated
 
 if TYPE_CHECKING:
-    from converter.source.reader import Reader
+    from converter.source.reader import Fetch, Reader
 
 MAGIC: Final = b"vhdxfile"
 _HEADERS: Final = (64 << 10, 128 << 10)
@@ -53,6 +53,11 @@ class _Metadata:
     block: int
     flags: int
     sector: int
+
+    @property
+    def ratio(self) -> int:
+        """After how many blocks the table has an entry for a sector bitmap: for children only."""
+        return (1 << 23) * 512 // self.block
 
 
 def open_vhdx(reader: Reader) -> SourceDisk:
@@ -184,8 +189,7 @@ def _check_bat(
     start, length = region
     size, block = found.size, found.block
     blocks = -(-size // block)
-    # After every `ratio` blocks comes an entry for a sector bitmap, which only children use.
-    ratio = (1 << 23) * 512 // block
+    ratio = found.ratio
     entries = blocks + (blocks - 1) // ratio
     if entries * 8 > length:
         raise damaged("vhdx-bat", reader.name, f"{blocks} blocks do not fit its table")
@@ -203,3 +207,21 @@ def _check_bat(
                 raise truncated(reader.name, needed, reader.length)
             starts.append(at)
     check_blocks(reader, starts, length=block, reserved=reserved)
+
+
+def fetcher(reader: Reader) -> Fetch:
+    """Give how to read the disk in a VHDX that `open_vhdx` found sound."""
+    regions = _regions(reader)
+    found = _metadata(reader, regions[_METADATA])
+    table, _ = regions[_BAT]
+
+    def fetch(offset: int, length: int) -> bytes:
+        number, inside = divmod(offset, found.block)
+        length = min(length, found.block - inside)
+        place = table + 8 * (number + number // found.ratio)
+        [entry] = reader.words(place, 1, "Q", "little")
+        if entry & 7 != _FULLY_PRESENT:
+            return bytes(length)
+        return reader.read((entry >> 20) * _MIB + inside, length)
+
+    return fetch

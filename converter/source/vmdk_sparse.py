@@ -158,6 +158,13 @@ def _table(
         yield lba, places
 
 
+def grain_place(reader: Reader, header: SparseHeader, number: int) -> int:
+    """Give the sector of the file at which a grain is, as its table has it: see `is_empty`."""
+    table, index = divmod(number, header.entries_per_table)
+    [start] = reader.words(header.directory * SECTOR + 4 * table, 1, "I", "little")
+    return reader.words(start * SECTOR + 4 * index, 1, "I", "little")[0] if start else 0
+
+
 def check_tables(reader: Reader, header: SparseHeader) -> None:
     """Check that every grain lies in the file, behind the header."""
     for lba, places in grain_tables(reader, header):

@@ -20,6 +20,7 @@ from converter import process
 from converter.errors import ConversionError, DamagedInputError, GuestRefusedError, UsageError
 from converter.model import ByteRange, DiskFormat, SourceDisk
 from converter.source import open_source
+from converter.source.blocks import VirtualDisk
 from converter.source.copy import CopyJob, lay_over
 from converter.source.overlay import create_overlay, filename, node
 from tests.unit.source.build import descriptor, drive, ovf, pattern, tar
@@ -123,10 +124,24 @@ def copied(disk: SourceDisk, work: Path, name: str = "target") -> Path:
     return target
 
 
+def check_read(disk: SourceDisk, expected: Path) -> None:
+    """Check that our own reading gives what is in `expected`: all of it, and from any place on."""
+    data = expected.read_bytes()
+    draw = random.Random(len(data))  # noqa: S311 - no secret
+    starts = [draw.randrange(len(data)) for _ in range(50)]
+    with VirtualDisk(disk) as opened:
+        assert opened.size == len(data)
+        assert opened.read(0, len(data)) == data
+        for start in starts:
+            end = min(len(data), start + draw.randrange(200_000))
+            assert opened.read(start, end - start) == data[start:end]
+
+
 def check_same(path: Path, expected: Path, work: Path) -> None:
-    """Check that the disk at `path` is `expected`: copied, and as the overlay shows it."""
+    """Check that the disk at `path` is `expected`: copied, read, and as the overlay shows it."""
     [disk] = open_source([path], work=work).disks
     assert disk.virtual_size == expected.stat().st_size
+    check_read(disk, expected)
     overlay = create_overlay(disk, directory=work, name="overlay")
     target = copied(disk, work)
     assert sha256(target) == sha256(expected)
@@ -265,6 +280,11 @@ class TestTheSameData:
         assert target.stat().st_blocks * 512 < 2 * MIB
         for form, found in (("raw", target), ("qcow2", overlay)):
             process.run(["qemu-img", "compare", "-f", "raw", "-F", form, str(expected), str(found)])
+        with VirtualDisk(disk) as opened, expected.open("rb") as file:
+            for number in range(5):  # across the ends of extents, at 2 and 4 GiB
+                place = max(0, (number << 30) - 100_000)
+                file.seek(place)
+                assert opened.read(place, 200_000) == file.read(200_000)
 
     def test_below_changes(self, large: Path, work: Path, tmp_path: Path) -> None:
         [disk] = open_source([write(large, "vhd-dynamic", tmp_path)], work=work).disks
