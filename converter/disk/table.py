@@ -41,13 +41,23 @@ _GPT_ENTRY: Final = struct.Struct("<16s16sQQQ72s")
 _LEGACY_BOOTABLE: Final = 1 << 2
 
 
+class CutOffError(FormatError):
+    """The table makes sense on a larger disk, of at least `needed` bytes."""
+
+    def __init__(self, message: str, needed: int) -> None:
+        """See the class."""
+        super().__init__(message)
+        self.needed = needed
+
+
 def read_table(read: Read, *, device: str, size: int, sector_size: int = 512) -> Disk:
     """Read the partition table of a disk of `size` bytes; `read` gives bytes by offset and length.
 
     A sound GPT counts where the MBR is protective or hybrid (UEFI 5.2.3), its backup where the
     primary is damaged. A disk without a table, or with a filesystem all over it, has the type
     `NONE`. Raises `FormatError` when there is a table that makes no sense: entries outside the
-    disk or over each other, an endless chain, a GPT announced of which no copy is sound.
+    disk or over each other, an endless chain, a GPT announced of which no copy is sound; and of
+    these `CutOffError` when a partition, or a GPT, ends beyond the disk.
     """
     if size < _MBR_SIZE or sector_size < _MBR_SIZE or sector_size & (sector_size - 1):
         raise FormatError(f"{device}: {size} bytes in sectors of {sector_size} are no disk")
@@ -161,7 +171,9 @@ class _Reader:
         extended = [entry for entry in entries if entry.is_extended]
         for number, entry in enumerate(entries, start=1):
             if entry.type and entry.length:
-                yield self._partition(number, entry, signature)
+                found = self._partition(number, entry, signature)
+                self._check_inside(found)
+                yield found
         if len(extended) > 1:
             raise self._fail("its MBR has more than one extended partition")
         for entry in extended:
@@ -218,21 +230,25 @@ class _Reader:
     # --- GPT --------------------------------------------------------------------------------------
 
     def _gpt(self, mbr: bytes) -> Disk:
-        faults = []
+        faults: list[tuple[str, FormatError]] = []
         for name, sector in (("primary", 1), ("backup", self.sectors - 1)):
             try:
                 header = self._header(sector)
                 partitions = self._gpt_partitions(header)
             except FormatError as error:
-                faults.append(f"{name}: {error}")
+                faults.append((name, error))
             else:
                 self._check(partitions)
                 return self._made(TableType.GPT, str(header.guid), mbr, partitions)
-        raise self._fail(f"its MBR announces a GPT, but no copy is sound ({'; '.join(faults)})")
+        for _, fault in faults:
+            if isinstance(fault, CutOffError):
+                raise fault
+        why = "; ".join(f"{name}: {fault}" for name, fault in faults)
+        raise self._fail(f"its MBR announces a GPT, but no copy is sound ({why})")
 
     def _header(self, sector: int) -> _Header:
         raw = self.read(sector * self.sector, self.sector)
-        (signature, _, length, crc, _, own, _, first, last, guid, table, count, entry_size,
+        (signature, _, length, crc, _, own, other, first, last, guid, table, count, entry_size,
          table_crc) = _GPT.unpack_from(raw)  # fmt: skip
         if signature != _GPT_MAGIC:
             raise self._fail(f"sector {sector} does not start with EFI PART")
@@ -245,8 +261,11 @@ class _Reader:
             raise self._fail(f"the GPT header in sector {sector} says it is in {own}")
         if entry_size < 128 or entry_size % 8 or not 0 < count * entry_size <= _GPT_TABLE_LIMIT:
             raise self._fail(f"a GPT of {count} entries of {entry_size} bytes")
-        if not first <= last < self.sectors:
-            raise self._fail(f"a GPT for sectors {first} to {last} of {self.sectors}")
+        if first > last:
+            raise self._fail(f"a GPT for sectors {first} to {last}")
+        if last >= self.sectors:
+            message = f"{self.device}: a GPT for sectors {first} to {last} of {self.sectors}"
+            raise CutOffError(message, (max(last, other) + 1) * self.sector)
         return _Header(first, last, uuid.UUID(bytes_le=guid), table, count, entry_size, table_crc)
 
     def _gpt_partitions(self, header: _Header) -> tuple[Partition, ...]:
@@ -287,16 +306,24 @@ class _Reader:
         before = 0
         for partition in sorted(partitions, key=lambda p: p.start):
             number, last = partition.number, partition.start + partition.size
-            if partition.start == 0 or last > self.size:
-                raise self._fail(
-                    f"partition {number}, bytes {partition.start} to {last - 1}, is not on the"
-                    f" disk of {self.size} bytes"
-                )
+            self._check_inside(partition)
             if holds_others(partition):
                 continue
             if partition.start < end:
                 raise self._fail(f"the partitions {before} and {number} share space")
             end, before = last, number
+
+    def _check_inside(self, partition: Partition) -> None:
+        """Raise `FormatError` for a partition that is not on the disk."""
+        end = partition.start + partition.size
+        message = (
+            f"partition {partition.number}, bytes {partition.start} to {end - 1}, is not on the"
+            f" disk of {self.size} bytes"
+        )
+        if partition.start == 0:
+            raise self._fail(message)
+        if end > self.size:
+            raise CutOffError(f"{self.device}: {message}", end)
 
 
 def holds_others(partition: Partition) -> bool:

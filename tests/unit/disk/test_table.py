@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converter.disk.table import read_table
+from converter.disk.table import CutOffError, read_table
 from converter.formats import FormatError
 from converter.model import Disk, TableType
 from tests.unit.disk.test_boot_code import core_image, grub2
@@ -152,7 +152,7 @@ def test_an_endless_chain_is_refused() -> None:
         (((0, 0x83, 0, 10),), "is not on the"),
         (((0, 0x83, 2048, 2048), (0, 0x83, 3000, 2048)), "1 and 2 share space"),
         (((0, 0x05, 2048, 2048), (0, 0x05, 5000, 2048)), "more than one extended"),
-        (((0, 0x05, SIZE, 2048),), "beyond its end"),
+        (((0, 0x05, SIZE, 2048),), "is not on the"),
     ],
 )
 def test_mbr_nonsense(entries: tuple[tuple[int, int, int, int], ...], match: str) -> None:
@@ -249,6 +249,54 @@ def test_a_gpt_without_a_protective_mbr_does_not_count() -> None:
 def test_gpt_nonsense(parts: tuple[Part, ...], match: str) -> None:
     with pytest.raises(FormatError, match=match):
         gpt_image(*parts).read()
+
+
+class TestCutOff:
+    """A table for a larger disk than there is tells how large that must have been."""
+
+    @pytest.mark.parametrize(
+        "entries",
+        [
+            ((0x80, 0x83, 2048, 2048), (0, 0x83, 4096, SIZE // 512)),
+            ((0, 0x83, SIZE // 512 + 2048, 2048),),
+            ((0, 0x83, 2048, 2048), (0, 0x0F, 4096, SIZE // 512)),
+        ],
+    )
+    def test_mbr(self, entries: tuple[tuple[int, int, int, int], ...]) -> None:
+        image = Image()
+        image.record(0, *entries)
+        with pytest.raises(CutOffError) as caught:
+            image.read()
+        assert caught.value.needed == sum(entries[-1][2:]) * 512
+
+    @pytest.mark.parametrize("size", [SIZE // 2, SIZE - 40 * 512])
+    def test_gpt(self, size: int) -> None:
+        image = gpt_image(ONE, TWO)
+        image.size = size
+        with pytest.raises(CutOffError) as caught:
+            image.read()
+        assert caught.value.needed == SIZE
+
+    def test_a_gpt_that_lost_only_its_backup_is_whole(self) -> None:
+        image = gpt_image(ONE, TWO)
+        sound = image.read()
+        image.size -= 512
+        assert image.read().partitions == sound.partitions
+
+    def test_the_backup_of_the_disk_as_it_is_counts(self) -> None:
+        """Of a disk that was made smaller, tools write the backup anew, and may stop there."""
+        small, large = gpt_image(ONE, TWO), gpt_image(ONE, TWO, size=2 * SIZE)
+        small.put(512, bytes(large.data[512:1024]))
+        assert small.read() == gpt_image(ONE, TWO).read()
+
+    def test_a_damaged_table_is_not_cut_off(self) -> None:
+        image = gpt_image(ONE, TWO)
+        image.data[1024] ^= 0xFF
+        image.size = SIZE // 2
+        image.data[512 + 16] ^= 0xFF
+        with pytest.raises(FormatError) as caught:
+            image.read()
+        assert not isinstance(caught.value, CutOffError)
 
 
 def test_a_disk_too_small_for_a_table() -> None:
