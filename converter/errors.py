@@ -8,11 +8,14 @@ or library, so nothing above `guest/`, `source/` and `process` meets a foreign e
 from __future__ import annotations
 
 import errno
+from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from converter.model import Finding, Severity
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -43,23 +46,56 @@ class UsageError(ConversionError):
     exit_code = 2
 
 
-class GuestRefusedError(ConversionError):
-    """The guest or its container cannot be converted, although it is whole (exit 3)."""
-
-    exit_code = 3
+class InputError(ConversionError):
+    """What was given is at fault: its subclasses say how."""
 
     def __init__(
         self, code: str, message: str, *, hint: str = "", findings: tuple[Finding, ...] = ()
     ) -> None:
-        """Refuse with all `findings`, this refusal's own included; without any, it is the one."""
+        """Give all `findings` that were made, this fault included; without any, it is the one."""
         super().__init__(code, message, hint=hint)
         self.findings = findings or (Finding(Severity.ERROR, code, message, hint),)
 
 
-class DamagedInputError(ConversionError):
+class GuestRefusedError(InputError):
+    """The guest or its container cannot be converted, although it is whole (exit 3)."""
+
+    exit_code = 3
+
+
+class DamagedInputError(InputError):
     """The input is truncated, corrupt, or not what it claims to be (exit 4)."""
 
     exit_code = 4
+
+
+class Faults:
+    """Keeps what is wrong with the parts of an input, so that none of it hides the rest."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.errors: list[InputError] = []
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep the `InputError` that ends the block, if one does."""
+        try:
+            yield
+        except InputError as error:
+            self.errors.append(error)
+
+    def raise_all(self, findings: Iterable[Finding] = ()) -> None:
+        """Raise what was kept, if anything was, as one error with what else was found.
+
+        Damage counts more than a refusal: what is refused of a damaged input may be a consequence.
+        """
+        if not self.errors:
+            return
+        damage = [error for error in self.errors if isinstance(error, DamagedInputError)]
+        first, *others = damage or self.errors
+        found = dict.fromkeys(chain(*(error.findings for error in self.errors), findings))
+        message = "; ".join(dict.fromkeys(error.message for error in (first, *others)))
+        raise type(first)(first.code, message, hint=first.hint, findings=tuple(found)) from first
 
 
 class HostError(ConversionError):

@@ -13,7 +13,7 @@ import sys
 import unicodedata
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from converter.errors import GuestRefusedError, InterruptionError, UsageError
+from converter.errors import GuestRefusedError, InputError, InterruptionError, UsageError
 from converter.model import Severity
 
 if TYPE_CHECKING:
@@ -124,8 +124,9 @@ def warn(text: str) -> None:
 
 def complain(error: ConversionError) -> None:
     """Print on stderr why the work ended and what to do."""
-    if isinstance(error, GuestRefusedError):
-        warn("the guest is refused")
+    refused = isinstance(error, GuestRefusedError)
+    if isinstance(error, InputError) and (refused or len(error.findings) > 1):
+        warn("the guest is refused" if refused else "the input is damaged")
         for line in _finding_lines(error.findings):
             emit(sys.stderr, f"  {line}")
         warn("`converter explain CODE` tells more of each")
@@ -138,8 +139,8 @@ def complain(error: ConversionError) -> None:
 
 
 def error_as_json(error: ConversionError) -> dict[str, Any]:
-    """Give an error as a JSON document; `findings` are those of a refusal."""
-    findings = error.findings if isinstance(error, GuestRefusedError) else ()
+    """Give an error as a JSON document; `findings` are all that is wrong with the input."""
+    findings = error.findings if isinstance(error, InputError) else ()
     return {
         "error": {
             "code": error.code,

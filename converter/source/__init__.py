@@ -6,9 +6,10 @@ file before that.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from converter.errors import UsageError
+from converter.errors import Faults, UsageError
 from converter.model import ContainerFormat, Source
 from converter.source import machine
 from converter.source.probe import detect, open_disk
@@ -23,28 +24,62 @@ if TYPE_CHECKING:
 _MACHINES = {ContainerFormat.OVA: machine.open_ova, ContainerFormat.OVF: machine.open_ovf}
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What opening a source gave: `source` with the sound disks, and what is wrong with others.
+
+    `places` are the machine's disks in its order, None for one that is no good.
+    """
+
+    source: Source
+    places: tuple[SourceDisk | None, ...]
+    faults: Faults
+
+
 def open_source(paths: Sequence[Path], *, work: Path) -> Source:
     """Probe and check what is at `paths`: one container, or several disks, boot disk first.
 
     `work` is a private directory for what cannot be read in place (compressed disks). Raises
     `DamagedInputError`, `GuestRefusedError`, or `UsageError` for what cannot be read at all.
     """
-    formats = []
+    opening = survey(paths, work=work)
+    opening.faults.raise_all()
+    return opening.source
+
+
+def survey(paths: Sequence[Path], *, work: Path) -> Opening:
+    """Open what is at `paths` as `open_source` does, as far as it is sound.
+
+    Raises `UsageError`.
+    """
+    faults = Faults()
+    formats = _formats(paths, faults)
+    places: list[SourceDisk | None] = []
+    findings: list[Finding] = []
+    for path, form in zip(paths, formats, strict=True):
+        with Reader(whole(path)) as reader, faults.kept():
+            if form in _MACHINES:
+                places, findings = _MACHINES[form](reader, faults, work=work)
+                continue
+            places.append(None)
+            if form is not None:
+                places[-1] = open_disk(reader, form, work=work)
+    disks = tuple(disk for disk in places if disk is not None)
+    source = Source(tuple(paths), formats[0] or ContainerFormat.RAW, disks, tuple(findings))
+    return Opening(source, tuple(places), faults)
+
+
+def _formats(paths: Sequence[Path], faults: Faults) -> list[ContainerFormat | None]:
+    """Give the formats of the files, None for what is none."""
+    formats: list[ContainerFormat | None] = []
     for path in paths:
-        with Reader(whole(path)) as reader:
-            formats.append(detect(reader))
+        formats.append(None)
+        with Reader(whole(path)) as reader, faults.kept():
+            formats[-1] = detect(reader)
     if len(paths) > 1 and not _MACHINES.keys().isdisjoint(formats):
         raise UsageError(
             "source-mixed",
             "an OVA or OVF is a whole machine and cannot be given with other disks",
             hint="give the OVA alone, or the disks alone",
         )
-    disks: list[SourceDisk] = []
-    findings: list[Finding] = []
-    for path, form in zip(paths, formats, strict=True):
-        with Reader(whole(path)) as reader:
-            if form in _MACHINES:
-                disks, findings = _MACHINES[form](reader, work=work)
-            else:
-                disks.append(open_disk(reader, form, work=work))
-    return Source(tuple(paths), formats[0], tuple(disks), tuple(findings))
+    return formats

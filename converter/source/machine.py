@@ -1,5 +1,8 @@
 """Whole machines: an OVA, or an OVF with its files beside it.
 
+What is wrong with one disk, or with the manifest, does not keep the other disks from being opened:
+it is kept in `Faults`, and the disk's place stays empty.
+
 The manifest is verified, and then the disks are opened in the machine's order. What an OVF names is
 looked for in the archive, or in the OVF's own directory, and nowhere else.
 """
@@ -19,12 +22,15 @@ from converter.source.reader import Reader, damaged
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from converter.errors import Faults
     from converter.model import ByteRange, SourceDisk
+    from converter.source.ovf import DiskReference
 
     Find = Callable[[str], ByteRange]
+    Opened = tuple[list[SourceDisk | None], list[Finding]]
 
 
-def open_ova(reader: Reader, *, work: Path) -> tuple[list[SourceDisk], list[Finding]]:
+def open_ova(reader: Reader, faults: Faults, *, work: Path) -> Opened:
     """Open the disks of an OVA; its manifest is verified first."""
     members = ova.members(reader)
     if "ova.xml" in members:
@@ -56,13 +62,13 @@ def open_ova(reader: Reader, *, work: Path) -> tuple[list[SourceDisk], list[Find
 
     for name in members:
         if name.lower().endswith(".mf"):
-            with Reader(members[name], name=f"{reader.name}: {name}") as listed:
-                manifest.verify(listed, find)
+            with Reader(members[name], name=f"{reader.name}: {name}") as listed, faults.kept():
+                manifest.verify(listed, find, faults)
     with Reader(members[descriptor], name=f"{reader.name}: {descriptor}") as text:
-        return _open_disks(text, find, work=work, archive=reader.name)
+        return _open_disks(text, find, faults, work=work, archive=reader.name)
 
 
-def open_ovf(reader: Reader, *, work: Path) -> tuple[list[SourceDisk], list[Finding]]:
+def open_ovf(reader: Reader, faults: Faults, *, work: Path) -> Opened:
     """Open the disks that lie beside a bare .ovf."""
     path = reader.file.path
 
@@ -71,28 +77,23 @@ def open_ovf(reader: Reader, *, work: Path) -> tuple[list[SourceDisk], list[Find
 
     listed = path.with_suffix(".mf")
     if listed.exists():
-        with Reader(find(listed.name), name=str(listed)) as lines:
-            manifest.verify(lines, find)
-    return _open_disks(reader, find, work=work, archive="")
+        with faults.kept(), Reader(find(listed.name), name=str(listed)) as lines:
+            manifest.verify(lines, find, faults)
+    return _open_disks(reader, find, faults, work=work, archive="")
 
 
-def _open_disks(
-    reader: Reader, find: Find, *, work: Path, archive: str
-) -> tuple[list[SourceDisk], list[Finding]]:
+def _open_disks(reader: Reader, find: Find, faults: Faults, *, work: Path, archive: str) -> Opened:
     if reader.length > ovf.LIMIT:
         raise damaged("ovf-invalid", reader.name, f"an OVF of {reader.length} bytes")
-    disks, findings = [], []
+    disks: list[SourceDisk | None] = []
+    findings = []
     for reference in ovf.parse(reader.name, reader.read(0, reader.length)):
         if not reference.href:
             findings.append(_blank(reader.name, reference.identifier))
             continue
-        href = reference.href
-        file = _found(find, href)
-        name = f"{archive}: {href}" if archive else str(file.path)
-        with Reader(file, name=name) as member:
-            ending = "" if reference.compression else Path(href).suffix.lower()
-            form = detect(member, claimed=ending)
-            disks.append(open_disk(member, form, work=work, find=find))
+        disks.append(None)
+        with faults.kept():
+            disks[-1] = _open_disk(reference, find, work=work, archive=archive)
     if not disks:
         raise GuestRefusedError(
             "ovf-no-disk",
@@ -100,6 +101,16 @@ def _open_disks(
             hint="export it with its disks",
         )
     return disks, findings
+
+
+def _open_disk(reference: DiskReference, find: Find, *, work: Path, archive: str) -> SourceDisk:
+    href = reference.href
+    file = _found(find, href)
+    name = f"{archive}: {href}" if archive else str(file.path)
+    with Reader(file, name=name) as member:
+        ending = "" if reference.compression else Path(href).suffix.lower()
+        form = detect(member, claimed=ending)
+        return open_disk(member, form, work=work, find=find)
 
 
 def _found(find: Find, href: str) -> ByteRange:

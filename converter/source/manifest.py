@@ -12,6 +12,7 @@ from converter.source.reader import Reader, damaged
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from converter.errors import Faults
     from converter.model import ByteRange
 
 _LIMIT: Final = 1 << 20
@@ -19,10 +20,11 @@ _PIECE: Final = 4 << 20
 _LINE: Final = re.compile(r"(SHA1|SHA256|SHA512)\s*\((.+)\)\s*=\s*([0-9A-Fa-f]+)")
 
 
-def verify(reader: Reader, find: Callable[[str], ByteRange]) -> None:
+def verify(reader: Reader, find: Callable[[str], ByteRange], faults: Faults) -> None:
     """Check every file that the manifest lists; `find` gives a file by its name.
 
-    Raises `DamagedInputError` ``ova-manifest-mismatch``, ``ova-manifest-invalid``.
+    Files that are not what it says (``ova-manifest-mismatch``), or cannot be had, are kept in
+    `faults`. Raises `DamagedInputError` ``ova-manifest-invalid``.
     """
     if reader.length > _LIMIT:
         raise damaged("ova-manifest-invalid", reader.name, f"a manifest of {reader.length} bytes")
@@ -34,15 +36,22 @@ def verify(reader: Reader, find: Callable[[str], ByteRange]) -> None:
         if match is None:
             raise damaged("ova-manifest-invalid", reader.name, f"not a manifest line: {line!r}")
         algorithm, name, expected = match.groups()
-        if (algorithm, name) not in seen:
-            seen[algorithm, name] = _digest(find(name), algorithm.lower())
-        found = seen[algorithm, name]
-        if found != expected.lower():
-            raise DamagedInputError(
-                "ova-manifest-mismatch",
-                f"{reader.name}: the {algorithm} of {name!r} is {found}, not {expected.lower()}",
-                hint="the export was damaged, or changed by hand: copy or export it again",
-            )
+        with faults.kept():
+            if (algorithm, name) not in seen:
+                seen[algorithm, name] = _digest(find(name), algorithm.lower())
+            found = seen[algorithm, name]
+            if found != expected.lower():
+                raise _mismatch(
+                    reader.name, f"the {algorithm} of {name!r}", found, expected.lower()
+                )
+
+
+def _mismatch(manifest: str, what: str, found: str, expected: str) -> DamagedInputError:
+    return DamagedInputError(
+        "ova-manifest-mismatch",
+        f"{manifest}: {what} is {found}, not {expected}",
+        hint="the export was damaged, or changed by hand: copy or export it again",
+    )
 
 
 def _digest(file: ByteRange, algorithm: str) -> str:

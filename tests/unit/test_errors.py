@@ -9,14 +9,16 @@ from converter.errors import (
     ConversionError,
     DamagedInputError,
     DefectError,
+    Faults,
     GuestError,
     GuestRefusedError,
     HostError,
+    InputError,
     InterruptionError,
     UsageError,
     writing_failed,
 )
-from converter.model import Severity
+from converter.model import Finding, Severity
 from tests.unit.samples import ERROR, WARNING
 
 
@@ -33,6 +35,50 @@ def test_exit_codes_are_the_contracts() -> None:
     }
     assert (ConversionError.exit_code, GuestError.exit_code) == (6, 6)
     assert InterruptionError.exit_code == 130
+
+
+class TestFaults:
+    """Several errors as one, and none of them lost."""
+
+    def raised(self, *errors: ConversionError, findings: tuple[Finding, ...] = ()) -> InputError:
+        faults = Faults()
+        for error in errors:
+            with faults.kept():
+                raise error
+        with pytest.raises(InputError) as caught:
+            faults.raise_all(findings)
+        return caught.value
+
+    def test_none(self) -> None:
+        faults = Faults()
+        with faults.kept():
+            pass
+        faults.raise_all((ERROR,))
+
+    def test_damage_counts_more_than_a_refusal(self) -> None:
+        refused = GuestRefusedError("no", "not this", findings=(WARNING, ERROR))
+        first, second = DamagedInputError("a", "A", hint="mend"), DamagedInputError("b", "B")
+        error = self.raised(refused, first, second, findings=(WARNING,))
+        assert isinstance(error, DamagedInputError)
+        assert (error.code, error.message, error.hint) == ("a", "A; B", "mend")
+        assert [item.code for item in error.findings] == [WARNING.code, ERROR.code, "a", "b"]
+
+    def test_refusals_stay_refusals(self) -> None:
+        error = self.raised(GuestRefusedError("a", "A"), GuestRefusedError("b", "B"))
+        assert isinstance(error, GuestRefusedError)
+        assert [item.code for item in error.findings] == ["a", "b"]
+
+    def test_the_same_is_said_once(self) -> None:
+        error = self.raised(DamagedInputError("a", "A"), DamagedInputError("a", "A"))
+        assert error.message == "A"
+        assert len(error.findings) == 1
+
+    @pytest.mark.parametrize("error", [HostError("full", "full"), KeyboardInterrupt()])
+    def test_what_is_not_the_inputs_fault_ends_the_work(self, error: BaseException) -> None:
+        faults = Faults()
+        with pytest.raises(type(error)), faults.kept():
+            raise error
+        assert faults.errors == []
 
 
 def test_a_refusal_always_has_findings() -> None:

@@ -115,6 +115,23 @@ def test_a_refusal_says_everything_that_was_found(
         assert document["error"]["exit_code"] == 3
 
 
+@pytest.mark.parametrize("command", COMMANDS[:4], ids=lambda command: command[0])
+def test_damage_says_everything_that_was_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    found = (ERROR, WARNING)
+    engine_raises(monkeypatch, DamagedInputError("bad", "it is bad", hint="mend", findings=found))
+    assert cli.run(command) == 4
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "the input is damaged\n" in shown.err
+    assert all(f"{item.message} [{item.code}]" in shown.err for item in found)
+    assert cli.run([*command, "--json"]) == 4
+    document = json.loads(capsys.readouterr().out)
+    assert [item["code"] for item in document["findings"]] == [item.code for item in found]
+    assert document["error"]["code"] == "bad"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

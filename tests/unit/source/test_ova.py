@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converter.errors import ConversionError
+from converter.errors import ConversionError, DamagedInputError
 from converter.model import ByteRange, ContainerFormat
-from converter.source import ova
+from converter.source import ova, survey
 from converter.source.reader import Reader, whole
 from tests.unit.source.build import (
     GRAIN,
@@ -353,3 +353,43 @@ class TestBareOvf:
             assert len(open_at(path).disks) == 1
         else:
             assert damage(path).code == "member-missing"
+
+
+class TestSeveralFaults:
+    """What is wrong with one part of a machine does not hide what is wrong with another."""
+
+    def members(self, *disks: bytes) -> list[tuple[str, bytes]]:
+        names = [f"{number}.vmdk" for number in range(len(disks))]
+        files = [f'<File ovf:href="{name}" ovf:id="{name}"/>' for name in names]
+        ids = [f'<Disk ovf:diskId="{name}" ovf:fileRef="{name}"/>' for name in names]
+        return [("vm.ovf", ovf(files, ids).encode()), *zip(names, disks, strict=True)]
+
+    def test_of_disks_and_manifest(self, tmp_path: Path) -> None:
+        child = descriptor(['RW 128 SPARSE "x"'], parent="12345678").encode()
+        members = self.members(DISK[:-1], DISK, child, b"text\n" * 200)
+        manifest = "".join(f"SHA256({n}.vmdk)= {n:064x}\n" for n in range(2))
+        data = tar(*members, ("vm.mf", manifest.encode()))
+        error = damage(stored(tmp_path, "a.ova", data))
+        assert [finding.code for finding in error.findings] == [
+            "ova-manifest-mismatch", "ova-manifest-mismatch", "truncated", "vmdk-child",
+            "format-mismatch",
+        ]  # fmt: skip
+
+    def test_sound_disks_keep_their_places(self, tmp_path: Path) -> None:
+        path = stored(tmp_path, "a.ova", tar(*self.members(DISK, DISK[:-1], DISK)))
+        opening = survey([path], work=tmp_path)
+        assert [place is not None for place in opening.places] == [True, False, True]
+        assert [disk.label[-6:] for disk in opening.source.disks] == ["0.vmdk", "2.vmdk"]
+        assert [error.code for error in opening.faults.errors] == ["truncated"]
+
+    def test_of_disks_given_one_by_one(self, tmp_path: Path) -> None:
+        paths = [
+            stored(tmp_path, "a.vmdk", DISK[:-1]),
+            stored(tmp_path, "b.img", pattern(1024)),
+            stored(tmp_path, "c.vmdk", pattern(1024)),
+            stored(tmp_path, "d.img", b"PK\3\4".ljust(1024, b"\0")),
+        ]
+        with pytest.raises(DamagedInputError) as caught:
+            open_at(*paths)
+        found = [finding.code for finding in caught.value.findings]
+        assert sorted(found) == ["format-mismatch", "format-unknown", "truncated"]
