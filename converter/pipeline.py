@@ -13,6 +13,7 @@ import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from converter import handoff, windows_table
@@ -43,11 +44,11 @@ from converter.policy import (
     is_refused,
     judge_guest,
     judge_licence,
-    judge_source,
     tolerated,
     under,
 )
 from converter.policy_storage import judge_room
+from converter.preflight import open_and_judge
 from converter.provision import provide
 from converter.source import open_source
 from converter.source.copy import CopyJob, lay_over
@@ -57,7 +58,7 @@ from converter.steps.step import Options
 from converter.verification import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from converter.disk.conversion import Conversion
@@ -103,13 +104,12 @@ class Examination:
 def examine(sources: Sequence[Path], wanted: Wanted, monitor: Monitor) -> Examination:
     """Look at the guest on `sources` and plan its conversion; nothing is written."""
     with scratch("examine") as work:
-        source = open_source(sources, work=work)
-        container = judge_source(source, wanted.policy)
+        source, container = open_and_judge(sources, wanted, work=work)
         if is_refused(container):
             return Examination(source, Plan(()), container)
         monitor.phase("inspect", "starting the appliance, reading the guest")
         with _appliance(_overlays(source, work), work) as machine:
-            return _judge(machine, source, container, inspect_machine(machine), wanted)
+            return _judge(machine, source, container, _inspect(machine, container), wanted)
 
 
 def inspect(sources: Sequence[Path], *, monitor: Monitor) -> tuple[Source, Inspection]:
@@ -119,6 +119,22 @@ def inspect(sources: Sequence[Path], *, monitor: Monitor) -> tuple[Source, Inspe
         monitor.phase("inspect", "starting the appliance, reading the guest")
         with _appliance(_overlays(source, work), work) as machine:
             return source, inspect_machine(machine)
+
+
+def _inspect(machine: Appliance, container: Sequence[Finding]) -> Inspection:
+    """Read the guest; a refusal of it tells as well what was found of the container."""
+    try:
+        return inspect_machine(machine)
+    except GuestRefusedError as error:
+        found = _distinct(error.findings, container)
+        raise GuestRefusedError(
+            error.code, error.message, hint=error.hint, findings=found
+        ) from error
+
+
+def _distinct(*findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Join findings; what was met twice, on a disk and in the appliance, is said once."""
+    return tuple(dict.fromkeys(chain(*findings)))
 
 
 def _overlays(source: Source, work: Path) -> list[Path]:
@@ -141,9 +157,9 @@ def _judge(
         *judge_guest(facts, wanted.policy, boot_mode=wanted.boot_mode),
         *judge_licence(facts, wanted.licence),
     )
-    findings = (*container, *under(wanted.policy, inspection.findings), *judged)
+    findings = _distinct(container, under(wanted.policy, inspection.findings), judged)
     if wanted.as_is:
-        return Examination(source, Plan(()), tolerated(findings), inspection)
+        return Examination(source, Plan(()), _distinct(tolerated(findings)), inspection)
     if is_refused(findings):
         return Examination(source, Plan(()), findings, inspection)
     provision = provide(facts.os, wanted)
@@ -272,8 +288,8 @@ class _Conversion:
         return report
 
     def _open(self) -> tuple[Source, tuple[Finding, ...]]:
-        source = open_source(self._request.sources, work=self._space.work)
-        container = judge_source(source, self._request.wanted.policy)
+        request = self._request
+        source, container = open_and_judge(request.sources, request.wanted, work=self._space.work)
         Examination(source, Plan(()), container).refuse_if_needed()
         return source, container
 
@@ -293,7 +309,7 @@ class _Conversion:
                 machine = stack.enter_context(_appliance(overlays, self._space.work))
             _raise_failures(copies)
             with self._phase("inspect", "reading the guest, planning"):
-                before = inspect_machine(machine)
+                before = _inspect(machine, container)
                 examination = _judge(machine, source, container, before, self._request.wanted)
                 examination.refuse_if_needed()
             if self._request.wanted.as_is:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from converter import policy_storage, support
 from converter.data import load
+from converter.inspection.health import no_bootable_partition
 from converter.model import (
     BootMode,
     ContainerFormat,
@@ -292,14 +293,7 @@ def _boot_modes(facts: Facts, wanted: BootMode | None) -> Iterator[Finding]:
     """BOOT-1, BOOT-7: firmware must find something to start."""
     possible = facts.boot_modes
     if not possible:
-        yield Finding(
-            Severity.ERROR,
-            "no-bootable-partition",
-            "the first sector of the boot disk leads to no boot loader, and there is none on an"
-            " EFI system partition",
-            "give the boot disk first; reinstall GRUB in the machine (grub-install), export again",
-            "Client.Unsupported: No bootable partition found",
-        )
+        yield no_bootable_partition()
     elif wanted is not None and wanted not in possible:
         missing = {
             BootMode.UEFI: "there is no boot loader of its architecture on an EFI system partition"

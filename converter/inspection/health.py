@@ -10,8 +10,16 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from converter.formats import mdadm
-from converter.inspection.storage import BITLOCKER, LVM_MEMBER, RAID_MEMBER, names_volume
-from converter.model import Finding, Severity
+from converter.formats.signatures import (
+    BITLOCKER,
+    FAT,
+    FILEVAULT,
+    LUKS,
+    LVM_MEMBER,
+    RAID_MEMBER,
+)
+from converter.inspection.storage import names_volume
+from converter.model import Finding, Severity, TableType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -21,7 +29,7 @@ if TYPE_CHECKING:
     from converter.model import Mount, VolumeGroup
 
 GROUP_MESSAGE: Final = "Unsupported configuration - Logical volume group activation failed"
-_ENCRYPTED: Final = {"crypto_LUKS": "LUKS", BITLOCKER: "BitLocker"}
+_ENCRYPTED: Final = {LUKS: "LUKS", BITLOCKER: "BitLocker", FILEVAULT: "FileVault"}
 _HIBERNATED: Final = "swsuspend"
 # Partitions of the Logical Disk Manager: an MBR's type, GPT's for metadata and data.
 _DYNAMIC: Final = frozenset(
@@ -29,15 +37,65 @@ _DYNAMIC: Final = frozenset(
 )
 
 
+def judge_layout(storage: Storage) -> tuple[Finding, ...]:
+    """Give what the tables and the first blocks of disks show, whatever else is on them.
+
+    That needs no appliance; what lies in volumes and arrays, only one shows (`judge_disks`).
+    """
+    return (*_encrypted(storage), *_dynamic(storage), *_unreadable_tables(storage))
+
+
+def judge_start(storage: Storage) -> tuple[Finding, ...]:
+    """Give why a machine of these disks certainly does not start, by their first blocks alone.
+
+    `storage` must have all disks of the machine; its filesystems are as `signatures` names them.
+    """
+    return tuple(_nothing(storage)) or tuple(_bootless(storage))
+
+
+def _nothing(storage: Storage) -> Iterator[Finding]:
+    """Tell of disks without partitions, on which nothing lies that a system could be in."""
+    is_there = any(disk.partitions for disk in storage.disks) or storage.unreadable
+    if not is_there and not any(found.type for found in storage.filesystems):
+        yield Finding(
+            Severity.ERROR,
+            "no-partitions",
+            f"there are no partitions and no filesystem on"
+            f" {', '.join(disk.device for disk in storage.disks)}",
+            "give all disks of the machine, the boot disk first; if these are all, the export is"
+            " empty or damaged: export it again",
+            "No valid partitions. Not a valid volume.",
+        )
+
+
+def _bootless(storage: Storage) -> Iterator[Finding]:
+    """BOOT-7: neither does a BIOS come to a loader, nor is there a FAT for firmware to look at."""
+    first = storage.disks[0]
+    starts = first.boot_code and first.table is not TableType.NONE
+    if not starts and not any(found.type == FAT for found in storage.filesystems):
+        yield no_bootable_partition()
+
+
+def no_bootable_partition() -> Finding:
+    """Give the refusal of a machine in which firmware finds nothing to start (BOOT-7)."""
+    return Finding(
+        Severity.ERROR,
+        "no-bootable-partition",
+        "the first sector of the boot disk leads to no boot loader, and there is none on an EFI"
+        " system partition",
+        "give the boot disk first; reinstall the boot loader in the machine (Linux: grub-install;"
+        " Windows: bcdboot C:\\Windows), export again",
+        "Client.Unsupported: No bootable partition found",
+    )
+
+
 def judge_disks(storage: Storage) -> tuple[Finding, ...]:
     """Give what is to be said of the disks whatever system is on them."""
     return (
-        *_encrypted(storage),
+        *judge_layout(storage),
         *_hibernated(storage),
         *_arrays(storage),
-        *_dynamic(storage),
         *_twins(storage),
-        *_unreadable_tables(storage),
     )
 
 
@@ -75,7 +133,7 @@ def _encrypted(storage: Storage) -> Iterator[Finding]:
                 f"{found.device} is encrypted with {_ENCRYPTED[found.type]}",
                 "decrypt it in the machine (manage-bde -off C:), or move the system to a volume"
                 " without encryption, and export it again; EBS encrypts volumes by itself"
-                if found.type == "BitLocker"
+                if found.type == BITLOCKER
                 else "move the system to a volume without encryption, and export it again; EBS"
                 " encrypts volumes by itself",
             )

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from converter.disk.table import read_table
 from converter.errors import DamagedInputError, GuestError
-from converter.formats import FormatError, mdadm, superblock
+from converter.formats import FormatError, mdadm, signatures, superblock
+from converter.formats.signatures import LVM_MEMBER, RAID_MEMBER
 from converter.inspection import names
 from converter.model import Disk, TableType
 
@@ -34,11 +35,6 @@ _ARRAY: Final = re.compile(r"(/dev/md(?:_d)?[0-9]{1,3}|/dev/md/[^/]+?)(?:p([0-9]
 _ARRAY_LINKS: Final = ("/dev/disk/by-id/md-name-", "/dev/disk/by-id/md-uuid-")
 # What blkid(8) calls a part of something else ends so.
 _MEMBER: Final = "_member"
-LVM_MEMBER: Final = "LVM2_member"
-RAID_MEMBER: Final = "linux_raid_member"
-BITLOCKER: Final = "BitLocker"
-# Behind the jump of its boot sector. blkid(8) asks for its metadata as well, elsewhere.
-_BITLOCKER_MARK: Final = (3, b"-FVE-FS-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,14 +260,24 @@ def _read_disks(
             disks.append(_read_disk(machine, device, size))
         except FormatError as error:
             if not disks:
-                raise DamagedInputError(
-                    "partition-table-damaged",
-                    f"the partition table of the first disk makes no sense: {error}",
-                    hint="export the machine again; give the boot disk first",
-                ) from error
+                raise first_table_damaged(error) from error
             unreadable.append((device, str(error)))
-            disks.append(Disk(device, size, TableType.NONE, "", boot_code=False, partitions=()))
+            disks.append(without_table(device, size))
     return tuple(disks), tuple(unreadable)
+
+
+def first_table_damaged(error: FormatError) -> DamagedInputError:
+    """Make the error for a boot disk whose table makes no sense."""
+    return DamagedInputError(
+        "partition-table-damaged",
+        f"the partition table of the first disk makes no sense: {error}",
+        hint="export the machine again; give the boot disk first",
+    )
+
+
+def without_table(device: str, size: int) -> Disk:
+    """Make a disk of which no partition is known."""
+    return Disk(device, size, TableType.NONE, "", boot_code=False, partitions=())
 
 
 def _read_disk(machine: BlockDevices, device: str, size: int) -> Disk:
@@ -301,10 +307,10 @@ def _with_state(machine: BlockDevices, filesystem: Filesystem) -> Filesystem:
     def read(offset: int, length: int) -> bytes:
         return machine.read_device(filesystem.device, offset=offset, length=length)
 
-    offset, mark = _BITLOCKER_MARK
     try:
-        if not filesystem.type and read(offset, len(mark)) == mark:
-            return replace(filesystem, type=BITLOCKER)
+        # blkid(8) asks for the metadata of BitLocker as well, elsewhere, and knows no FileVault.
+        if filesystem.type in ("", "apfs") and (kind := signatures.encryption(read)):
+            return replace(filesystem, type=kind)
         state = superblock.read_state(filesystem.type, read)
     except GuestError:
         return filesystem  # too short for what it claims to be: mounting will tell

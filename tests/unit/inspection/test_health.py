@@ -7,7 +7,9 @@ import pytest
 from converter.formats import fstab
 from converter.inspection.health import (
     judge_disks,
+    judge_layout,
     judge_rootless,
+    judge_start,
     judge_system,
     judge_windows,
 )
@@ -45,9 +47,10 @@ def test_nothing_to_be_said() -> None:
     assert judge_rootless(storage()) == ()
 
 
-@pytest.mark.parametrize("kind", ["crypto_LUKS", "BitLocker"])
+@pytest.mark.parametrize("kind", ["crypto_LUKS", "BitLocker", "FileVault"])
 def test_encryption(kind: str) -> None:
     found = storage(Filesystem("/dev/sda2", kind, "x"))
+    assert codes(*judge_layout(found)) == [("encrypted-volume", Severity.ERROR)]
     assert codes(*judge_disks(found)) == [("encrypted-volume", Severity.ERROR)]
     assert codes(*judge_rootless(found)) == [("encrypted-volume", Severity.ERROR)]
 
@@ -201,3 +204,43 @@ class TestWindows:
         found = judge_windows(Storage((), (filesystem,), ()), self.PLACES)
         assert [finding.severity for finding in found] == expected
         assert all(item.hint and "/C (NTFS on /dev/sda2)" in item.message for item in found)
+
+
+class TestStart:
+    """What the first blocks of all disks tell of a machine that cannot start."""
+
+    PARTITION = Partition(1, 1 << 20, 1 << 20, "83", active=True)
+
+    def disk(self, *, table: TableType = TableType.MBR, boots: bool = False) -> Disk:
+        partitions = () if table is TableType.NONE else (self.PARTITION,)
+        return Disk("/dev/sda", 1 << 30, table, "", boots, partitions)
+
+    def judged(self, disk: Disk, *kinds: str, **more: object) -> list[str]:
+        filesystems = tuple(Filesystem(f"/dev/sda{n}", kind) for n, kind in enumerate(kinds))
+        found = replace(Storage((disk,), filesystems, ()), **more)  # type: ignore[arg-type]
+        return [code for code, severity in codes(*judge_start(found)) if severity is Severity.ERROR]
+
+    @pytest.mark.parametrize("table", [TableType.MBR, TableType.GPT])
+    def test_boot_code_that_leads_on(self, table: TableType) -> None:
+        assert self.judged(self.disk(table=table, boots=True), "ext4") == []
+
+    def test_a_fat_may_hold_a_loader(self) -> None:
+        assert self.judged(self.disk(), "ext4", "vfat") == []
+        assert self.judged(self.disk(table=TableType.NONE), "vfat") == []
+
+    def test_neither(self) -> None:
+        assert self.judged(self.disk(), "ext4", "crypto_LUKS") == ["no-bootable-partition"]
+        assert self.judged(self.disk(), "") == ["no-bootable-partition"]
+
+    def test_a_filesystem_without_a_table_is_not_started(self) -> None:
+        whole = self.disk(table=TableType.NONE, boots=True)
+        assert self.judged(whole, "ext4") == ["no-bootable-partition"]
+
+    def test_nothing_at_all(self) -> None:
+        assert self.judged(self.disk(table=TableType.NONE), "") == ["no-partitions"]
+
+    def test_tables_that_cannot_be_read_are_something(self) -> None:
+        found = self.judged(
+            self.disk(table=TableType.NONE), "", unreadable=(("/dev/sdb", "entries"),)
+        )
+        assert found == ["no-bootable-partition"]

@@ -1,0 +1,122 @@
+"""What is judged before an appliance starts: containers, partition tables, what lies where.
+
+Every disk that can be opened is looked at, by a few reads of ours (`source.blocks`), and all that
+is wrong is told at once. The facts are those that an appliance gives as well, under the same names,
+and so are the rules: who meets a fault again, later, says the same of it.
+"""
+
+from __future__ import annotations
+
+from string import ascii_lowercase
+from typing import TYPE_CHECKING, Final
+
+from converter.disk.table import CutOffError, holds_others, read_table
+from converter.errors import DamagedInputError
+from converter.formats import FormatError, signatures
+from converter.inspection.health import judge_layout, judge_start
+from converter.inspection.storage import Storage, first_table_damaged, without_table
+from converter.model import DiskFormat, Filesystem
+from converter.policy import judge_source, tolerated
+from converter.source import survey
+from converter.source.blocks import VirtualDisk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from converter.errors import Faults
+    from converter.model import Disk, Finding, Source, SourceDisk, Wanted
+
+_LETTERS: Final = len(ascii_lowercase)
+# Linux has no more of a disk; a GPT may list thousands.
+_MOST_PARTITIONS: Final = 256
+
+
+def open_and_judge(
+    paths: Sequence[Path], wanted: Wanted, *, work: Path
+) -> tuple[Source, tuple[Finding, ...]]:
+    """Open a source, and give what is to be said of it before anything in it is mounted.
+
+    Raises what `open_source` does, also for disks that were cut off or whose table makes no sense;
+    with all other findings.
+    """
+    opening = survey(paths, work=work)
+    storage = read_layout(opening.places, opening.faults)
+    found = judge_layout(storage)
+    if not opening.faults.errors:
+        found += judge_start(storage)
+    # A guest that is to stay as it is may be what nobody else can read.
+    layout = tolerated(found) if wanted.as_is else found
+    findings = (*judge_source(opening.source, wanted.policy), *layout)
+    opening.faults.raise_all(findings)
+    return opening.source, findings
+
+
+def read_layout(places: Sequence[SourceDisk | None], faults: Faults) -> Storage:
+    """Read the tables of disks, and what their partitions begin with.
+
+    None stands for a disk that is known to be no good. What is wrong with a disk is kept in
+    `faults`; a table that makes no sense is no fault of any but the first disk, as Linux has it.
+    """
+    disks: list[Disk] = []
+    filesystems: list[Filesystem] = []
+    unreadable: list[tuple[str, str]] = []
+    for number, place in enumerate(places):
+        if place is None:
+            continue
+        device = device_name(number)
+        with faults.kept(), VirtualDisk(place) as opened:
+            try:
+                disk = read_table(opened.read, device=device, size=opened.size)
+            except FormatError as error:
+                _refuse_table(place, error, is_first=number == 0)
+                unreadable.append((device, str(error)))
+                disk = without_table(device, opened.size)
+            else:
+                filesystems += _filesystems(opened, disk)
+            disks.append(disk)
+    return Storage(tuple(disks), tuple(filesystems), (), unreadable=tuple(unreadable))
+
+
+def device_name(number: int) -> str:
+    """Give the name that Linux, and so the appliance, has for the disk of that number."""
+    name = ""
+    number += 1
+    while number:
+        number, letter = divmod(number - 1, _LETTERS)
+        name = ascii_lowercase[letter] + name
+    return f"/dev/sd{name}"
+
+
+def _refuse_table(disk: SourceDisk, error: FormatError, *, is_first: bool) -> None:
+    """Raise `DamagedInputError` for a table that the machine cannot have had, or not started with.
+
+    A raw file is the one format that does not say itself how large its disk was.
+    """
+    if isinstance(error, CutOffError) and disk.format is DiskFormat.RAW:
+        raise DamagedInputError(
+            "truncated",
+            f"{disk.label}: ends at byte {disk.virtual_size}, but its partition table speaks of"
+            f" byte {error.needed}",
+            hint="the file was cut off: copy or export it again",
+        ) from error
+    if is_first:
+        raise first_table_damaged(error) from error
+
+
+def _filesystems(opened: VirtualDisk, disk: Disk) -> Iterator[Filesystem]:
+    """Give what lies on the partitions of a disk, or on all of it where it has none."""
+    if not disk.partitions:
+        yield _filesystem(opened, disk.device, 0, disk.size)
+    for partition in disk.partitions[:_MOST_PARTITIONS]:
+        if not holds_others(partition):
+            name = f"{disk.device}{partition.number}"
+            yield _filesystem(opened, name, partition.start, partition.size)
+
+
+def _filesystem(opened: VirtualDisk, device: str, start: int, size: int) -> Filesystem:
+    def read(offset: int, length: int) -> bytes:
+        there = max(0, min(length, size - offset))
+        return opened.read(start + offset, there) if there else b""
+
+    return Filesystem(device, signatures.identify(read, size))
