@@ -95,7 +95,13 @@ class Faults:
         first, *others = damage or self.errors
         found = dict.fromkeys(chain(*(error.findings for error in self.errors), findings))
         message = "; ".join(dict.fromkeys(error.message for error in (first, *others)))
-        raise type(first)(first.code, message, hint=first.hint, findings=tuple(found)) from first
+        if damage:
+            raise DamagedInputError(
+                first.code, message, hint=first.hint, findings=tuple(found)
+            ) from first
+        raise GuestRefusedError(
+            first.code, message, hint=first.hint, findings=tuple(found)
+        ) from first
 
 
 class HostError(ConversionError):
