@@ -16,7 +16,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from converter import handoff, windows_table
+from converter import windows_table
 from converter.accelerator import choose
 from converter.capabilities import capabilities, staged
 from converter.disk.apply import write_table
@@ -34,6 +34,7 @@ from converter.guest.appliance import Appliance
 from converter.guest.interrupt import kill_children
 from converter.guest.protocol import TEXT_LIMIT
 from converter.guest.replay import replay
+from converter.handoff import results
 from converter.handoff.workspace import Workspace, scratch
 from converter.inspection import inspect_machine
 from converter.model import BootMode, ConvertTable, Plan, Report, Severity, WindowsFacts
@@ -264,7 +265,7 @@ class _Conversion:
         with self._phase("source", "reading the container"):
             source, container = self._open()
         overlays = _overlays(source, self._space.work)
-        names = [handoff.image_name(self._request.name, disk) for disk in range(len(overlays))]
+        names = [results.image_name(self._request.name, disk) for disk in range(len(overlays))]
         images = [self._space.staged(name) for name in names]
         with self._copying(source, images) as copies:
             try:
@@ -282,9 +283,9 @@ class _Conversion:
                 for overlay, image in zip(overlays, images, strict=True):
                     lay_over(overlay, image)
         with self._phase("checksum", "computing checksums"):
-            disks = tuple(handoff.output_disk(image) for image in images)
+            disks = tuple(results.output_disk(image) for image in images)
         report = self._report(examination, after, disks)
-        handoff.publish(self._space, report, images)
+        results.publish(self._space, report, images)
         return report
 
     def _open(self) -> tuple[Source, tuple[Finding, ...]]:

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from converter import handoff
 from converter.errors import ConversionError, DamagedInputError, UsageError
-from converter.handoff import manifest
+from converter.handoff import manifest, results
 from converter.handoff.workspace import Workspace
 from converter.model import BootMode, Capabilities, Finding, Policy, Severity
 from converter.policy import judge_source
@@ -23,12 +22,12 @@ from tests.unit.samples import linux, report, source
 def published(tmp_path: Path) -> Path:
     """Publish two small disks with manifest and report; gives the manifest."""
     with Workspace(tmp_path, "web") as space:
-        images = [space.staged(handoff.image_name("web", number)) for number in range(2)]
+        images = [space.staged(results.image_name("web", number)) for number in range(2)]
         for image in images:
             image.write_bytes(image.name.encode() * 1000)
             os.truncate(image, 1 << 20)
-        disks = tuple(handoff.output_disk(image) for image in images)
-        handoff.publish(space, replace(report(), disks=disks), images)
+        disks = tuple(results.output_disk(image) for image in images)
+        results.publish(space, replace(report(), disks=disks), images)
     return tmp_path / "web.manifest.json"
 
 
@@ -245,7 +244,7 @@ def test_a_report_that_cannot_be_written_publishes_nothing(
             image = space.staged("web.raw")
             image.touch()
             monkeypatch.setattr(Path, "write_bytes", fail)
-            handoff.publish(space, report(), [image])
+            results.publish(space, report(), [image])
 
     with pytest.raises(ConversionError) as caught:
         run()
