@@ -16,7 +16,7 @@ WORKERS := 2
 help:
 	@echo 'make demo   build a real guest, convert it, boot the result, show the report'
 	@echo 'make test   all checks and tests'
-	@echo 'make thorough  boots of more guests than `make test` has time for'
+	@echo 'make thorough  conversions and boots of more guests than `make test` has time for'
 	@echo 'make check  linters and types'
 	@echo 'make unit   unit tests only'
 	@echo 'make docs   write docs/errors.md from the catalogue of codes'
@@ -49,7 +49,7 @@ test: check unit
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup tests/guests tests/windows tests/appliance tests/boot
 
 thorough: setup
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m thorough tests/boot
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m thorough tests/appliance tests/boot
 
 docs: setup
 	@mkdir -p docs

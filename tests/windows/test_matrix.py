@@ -1,7 +1,7 @@
 """Every release by every firmware, in many states: converted in memory, and read by others.
 
 What a guest was and what it became are compared key by key, element by element and file by file
-with what `expected` says; the appliance has a few of them as real disks.
+with what `expected` says; `tests.appliance.test_windows_matrix` has them as real disks.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from tests.unit import samples
 from tests.windows import payloads, tables
 from tests.windows.comparison import Side, Volume, check_drive, check_store, kept_as
 from tests.windows.expected import WARNED, Expectation
+from tests.windows.guests import GUESTS, TO_MBR, by_name
 from tests.windows.memory import Memory, machine, write
 
 if TYPE_CHECKING:
@@ -49,37 +50,6 @@ if TYPE_CHECKING:
     from images.windows.layout import Partition
     from tests.guests.disks import SparseDisk
     from tests.guests.machine import Tree
-
-# What an installation may have had done to it, and be converted. Not all of it goes together.
-BUSY = frozenset(
-    {
-        State.ANTIVIRUS,
-        State.AUTO_LOGON,
-        State.EMS,
-        State.GROUP_POLICY,
-        State.PENDING_UPDATES,
-        State.START_OVERRIDE,
-        State.STATIC_ADDRESSES,
-        State.UPPER_CASE,
-        State.VMWARE_TOOLS,
-    }
-)
-PREPARED = frozenset({State.SYSPREPPED, State.DIRTY_HIVE, State.NO_FALLBACK, State.RDP_OFF})
-DOMAIN = frozenset({State.DOMAIN_CONTROLLER, State.RDP_FIREWALLED, State.BLANK_PASSWORDS})
-LOCAL = frozenset({State.LOCAL_POLICY_OFF, State.CORE, State.STATIC_ADDRESSES, State.GROUP_POLICY})
-GUESTS = [
-    *matrix(),
-    *matrix(*BUSY),
-    *matrix(*PREPARED),
-    *(each for states in (DOMAIN, LOCAL) for each in matrix(*states) if each.about.is_server),
-    *(each for each in matrix(State.SINGLE_PARTITION) if not each.is_uefi),
-]
-
-
-def by_name(windows: Windows) -> str:
-    short = {BUSY: "busy", PREPARED: "prepared", DOMAIN: "domain", LOCAL: "local"}
-    states = short.get(windows.states, "-".join(sorted(windows.states)))
-    return "-".join(filter(None, (windows.release, windows.firmware, states)))
 
 
 @pytest.fixture(scope="module")
@@ -249,10 +219,8 @@ def test_a_registry_with_a_past(windows: Windows, store: Path, tmp_path: Path) -
 
 # --- by BIOS, from an MBR -------------------------------------------------------------------------
 
-BY_UEFI = [each for each in (*matrix(), *matrix(*BUSY), *matrix(*PREPARED)) if each.is_uefi]
 
-
-@pytest.mark.parametrize("windows", [g for g in BY_UEFI if g.release != "11"], ids=by_name)
+@pytest.mark.parametrize("windows", TO_MBR, ids=by_name)
 def test_a_vhdx_gets_an_mbr(windows: Windows, store: Path, tmp_path: Path) -> None:
     check_mbr(windows, Wanted(drivers=store), DiskFormat.VHDX, tmp_path)
 
