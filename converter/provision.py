@@ -60,17 +60,14 @@ def provide(facts: LinuxFacts | WindowsFacts, wanted: Wanted) -> Provision:
         store = _open(wanted)
     except DamagedInputError as error:
         findings.append(Finding(Severity.WARNING, error.code, error.message, error.hint))
-    given: set[str] = set()
-    for choice in _fallbacks_last(bundles.select(bundles.target(facts))):
-        if choice.bundle.kind is Kind.AGENT and not wanted.agent:
-            continue
-        if choice.bundle.fallback_for in given:
-            continue
-        if choice.verdict is Verdict.PRESENT:
-            given.add(choice.bundle.name)
-        found = _provide(facts, store, choice)
+    choices = [
+        choice
+        for choice in bundles.select(bundles.target(facts))
+        if wanted.agent or choice.bundle.kind is not Kind.AGENT
+    ]
+    for decision in _decide(facts, store, choices):
+        choice, found = decision.choice, decision.found
         if isinstance(found, Provided):
-            given.add(choice.bundle.name)
             payloads.append(found)
             if found.checked.is_unsigned:
                 findings.append(_unsigned(choice))
@@ -79,8 +76,26 @@ def provide(facts: LinuxFacts | WindowsFacts, wanted: Wanted) -> Provision:
     return Provision(tuple(payloads), tuple(findings))
 
 
-def _fallbacks_last(choices: Iterable[Choice]) -> list[Choice]:
-    return sorted(choices, key=lambda choice: bool(choice.bundle.fallback_for))
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    """What comes of a bundle. `is_spared`: what it stands in for is given, or there already."""
+
+    choice: Choice
+    found: Provided | Finding | None
+    is_spared: bool
+
+
+def _decide(
+    facts: LinuxFacts | WindowsFacts, store: Store | None, choices: Iterable[Choice]
+) -> Iterator[_Decision]:
+    """Decide about each bundle, and about those that stand in for another one last."""
+    given: set[str] = set()
+    for choice in sorted(choices, key=lambda choice: bool(choice.bundle.fallback_for)):
+        is_spared = choice.bundle.fallback_for in given
+        found = None if is_spared else _provide(facts, store, choice)
+        if isinstance(found, Provided) or choice.verdict is Verdict.PRESENT:
+            given.add(choice.bundle.name)
+        yield _Decision(choice, found, is_spared)
 
 
 def _open(wanted: Wanted) -> Store | None:
@@ -189,17 +204,13 @@ def explain(facts: LinuxFacts | WindowsFacts, wanted: Wanted) -> Iterator[Outcom
 
     Raises `DamagedInputError` ``store-invalid``.
     """
-    store = _open(wanted)
-    given: set[str] = set()
-    for choice in _fallbacks_last(bundles.select(bundles.target(facts))):
-        bundle = choice.bundle
-        found = _provide(facts, store, choice) if choice.payloads else None
-        if bundle.fallback_for in given:
+    choices = bundles.select(bundles.target(facts))
+    for decision in _decide(facts, _open(wanted), choices):
+        choice, found, bundle = decision.choice, decision.found, decision.choice.bundle
+        if decision.is_spared:
             reason = f"only stands in for {bundle.fallback_for}"
             yield Outcome(bundle.name, Verdict.UNSUITABLE.value, reason)
-        elif isinstance(found, Finding):
+        elif isinstance(found, Finding) and choice.payloads:
             yield Outcome(bundle.name, found.code, found.message)
         else:
-            if choice.verdict is not Verdict.UNSUITABLE:
-                given.add(bundle.name)
             yield Outcome(bundle.name, choice.verdict.value, choice.reason)
