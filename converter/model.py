@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -484,6 +484,10 @@ class ServiceStart(IntEnum):
     DISABLED = 4
 
 
+# What sysprep leaves in `WindowsFacts.image_state`.
+GENERALIZED: Final = "IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE"
+
+
 @dataclass(frozen=True, slots=True)
 class WindowsFacts:
     """What a Windows guest was found to be, read from its registry and files.
@@ -498,7 +502,8 @@ class WindowsFacts:
     `remote_desktop` says what keeps it from being used, `automatic_logon` whom it is for; both are
     "" where there is nothing to be said. `dotnet` is the release of .NET Framework 4. `physical`
     are signs of a physical machine that it was, `tools_products` the codes by which Windows
-    Installer knows the old hypervisor's tools. `is_policy_off`: Group Policy is not processed.
+    Installer knows the old hypervisor's tools. `is_policy_off`: the local Group Policy is not
+    processed.
     """
 
     product: str
@@ -524,7 +529,6 @@ class WindowsFacts:
     guest_tools: tuple[str, ...]
     languages: tuple[str, ...] = ()
     dotnet: int = 0
-    is_generalized: bool = False
     remote_desktop: str = ""
     automatic_logon: str = ""
     antivirus: tuple[str, ...] = ()
@@ -534,6 +538,11 @@ class WindowsFacts:
     physical: tuple[str, ...] = ()
     tools_products: tuple[str, ...] = ()
     is_policy_off: bool = False
+
+    @property
+    def is_generalized(self) -> bool:
+        """Whether sysprep prepared it, to be set up anew at its next start."""
+        return self.image_state == GENERALIZED
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from converter.data import load
-from converter.inspection.windows import GENERALIZED
 from converter.inspection.windows_volumes import DRIVE
-from converter.model import BootMode, Finding, Policy, ProductType, Severity, TableType
+from converter.model import (
+    GENERALIZED,
+    BootMode,
+    Finding,
+    Policy,
+    ProductType,
+    Severity,
+    TableType,
+)
 from converter.policy_storage import needed_disks
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ from converter.formats.registry import dword, expand_sz, sz
 from converter.model import ServiceStart
 
 if TYPE_CHECKING:
-    from converter.formats.registry import Reader, Value
+    from converter.formats.registry import Value
 
 STAGING: Final = "Converter"
 SCRIPT: Final = f"{STAGING}/first-boot.cmd"
@@ -43,7 +43,6 @@ SETUP_COMPLETE: Final = "Setup/Scripts/SetupComplete.cmd"
 SETUP_COMPLETE_BEFORE: Final = "Setup/Scripts/SetupComplete.before-conversion.cmd"
 
 _LAUNCHER: Final = "converter-first-boot.cmd"
-_POLICIES: Final = r"Policies\Microsoft\Windows\System"
 _SERVICE_KEY: Final = rf"Services\{SERVICE}"
 _OWN_PROCESS: Final = 0x10
 _IGNORE_ERRORS: Final = 0
@@ -110,13 +109,6 @@ class Existing:
     scripts: bytes | None = None
     setup_complete: bytes | None = None
     setup_complete_before: bytes | None = None
-
-
-def has_local_policy(software: Reader, gpt: bytes | None) -> bool:
-    """Tell whether the local policy for the computer is processed, by the SOFTWARE hive."""
-    value = software.value(_POLICIES, "DisableLGPOProcessing")
-    is_off = value is not None and any(value.data)
-    return not is_off and not (gpt is not None and group_policy.computer_part_is_off(gpt))
 
 
 def choose(situation: Situation) -> tuple[Mechanism, str]:

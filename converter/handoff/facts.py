@@ -65,6 +65,7 @@ def _windows(facts: Facts, windows: WindowsFacts) -> dict[str, Any]:
         "distribution": "windows",
         "name": own["product"],
         **own,
+        "is_generalized": windows.is_generalized,
         "kernel": {"version": f"{windows.version}.{windows.build}", "initramfs": None},
         "bootloader": {"kind": "bootmgr", "config": "BCD", "default": None, "entries": []},
         "network": own["adapters"],

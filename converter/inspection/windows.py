@@ -38,7 +38,6 @@ _RESTART_PENDING: Final = (
     r"Microsoft\Windows\CurrentVersion\WindowsUpdate\Auto Update\RebootRequired",
     r"Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootPending",
 )
-GENERALIZED: Final = "IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE"
 INTERFACES: Final = r"Services\Tcpip\Parameters\Interfaces"
 # A program that every Windows has; its header tells the architecture.
 _PROGRAM: Final = "System32/cmd.exe"
@@ -117,7 +116,6 @@ def inspect_windows(guest: ReadableGuest, registry: Registry, root: str) -> Wind
         control_sets=registry.control_sets,
         current_control_set=registry.current,
         image_state=_image_state(registry),
-        is_generalized=_image_state(registry) == GENERALIZED,
         services=services,
         stand_ins=frozenset(_stand_ins(registry, data["drivers"])),
         boot_drivers=frozenset(_boot_drivers(guest, registry, root, services)),
@@ -300,10 +298,15 @@ def _tools_products(registry: Registry, names: list[str]) -> Iterator[str]:
 
 
 def _is_policy_off(registry: Registry, services: dict[str, int]) -> bool:
-    """Tell whether a startup script of the local policy would not be run."""
+    """Tell whether a startup script of the local policy would not be run.
+
+    GroupPolicy.admx has the policy as a REG_DWORD, 0 or 1. What Windows makes of other types nobody
+    says: they count as 1, for what a script is started by then does without the policy.
+    """
     starts = {name.upper(): start for name, start in services.items()}
-    by_policy = number(registry.software.value(_POLICIES, "DisableLGPOProcessing"))
-    return bool(by_policy) or starts.get("GPSVC", ServiceStart.DISABLED) == ServiceStart.DISABLED
+    by_policy = registry.software.value(_POLICIES, "DisableLGPOProcessing")
+    is_off = by_policy is not None and any(by_policy.data)
+    return is_off or starts.get("GPSVC", ServiceStart.DISABLED) == ServiceStart.DISABLED
 
 
 def _automatic_logon(registry: Registry) -> str:

@@ -27,7 +27,6 @@ from converter.firstboot.trigger import (
     SETUP_COMPLETE_BEFORE,
     Existing,
     Situation,
-    has_local_policy,
     prepare,
 )
 from converter.formats import FormatError
@@ -214,12 +213,13 @@ def _program(context: Context, provided: Provided) -> str:
 def _situation(context: Context) -> Situation:
     windows = context.facts.windows
     registry = registry_of(context)
+    gpt = _read(context, group_policy.GPT)
+    is_part_off = gpt is not None and group_policy.computer_part_is_off(gpt)
     return Situation(
         is_server=windows.product_type is not ProductType.WORKSTATION,
         is_domain_controller=windows.product_type is ProductType.DOMAIN_CONTROLLER,
         is_sysprepped=windows.is_generalized,
-        has_local_policy=not windows.is_policy_off
-        and has_local_policy(registry.software, _read(context, group_policy.GPT)),
+        has_local_policy=not windows.is_policy_off and not is_part_off,
         # Joining a domain makes it automatic; in a workgroup it starts on demand.
         is_domain_member=number(registry.control(r"Services\Netlogon", "Start"))
         == ServiceStart.AUTOMATIC,

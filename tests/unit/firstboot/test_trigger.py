@@ -6,7 +6,6 @@ import pytest
 
 from converter.firstboot import trigger
 from converter.firstboot.trigger import Existing, Mechanism, Situation
-from converter.formats.registry import Value, binary, dword
 
 
 def situation(
@@ -44,45 +43,6 @@ def test_the_mechanism_follows_from_the_guest(given: Situation, expected: Mechan
     assert mechanism is expected
     assert reason
     assert trigger.prepare(given, Existing()).mechanism is expected
-
-
-class Software:
-    """A hive of one level."""
-
-    def __init__(self, keys: dict[str, dict[str, Value]]) -> None:
-        self._keys = keys
-
-    def exists(self, path: str) -> bool:
-        return path in self._keys
-
-    def subkeys(self, path: str) -> tuple[str, ...]:
-        return () if path else tuple(self._keys)
-
-    def values(self, path: str) -> dict[str, Value]:
-        return self._keys.get(path, {})
-
-    def value(self, path: str, name: str) -> Value | None:
-        return self.values(path).get(name)
-
-
-@pytest.mark.parametrize(
-    ("value", "gpt", "expected"),
-    [
-        (None, None, True),
-        (dword(0), b"[General]\r\nOptions=1\r\n", True),
-        (dword(1), None, False),
-        (binary(b"\1"), None, False),
-        (None, b"[General]\r\nOptions=2\r\n", False),
-    ],
-)
-def test_a_local_policy_may_be_off(
-    value: Value | None,
-    gpt: bytes | None,
-    expected: bool,  # noqa: FBT001
-) -> None:
-    values = {} if value is None else {"DisableLGPOProcessing": value}
-    software = Software({r"Policies\Microsoft\Windows\System": values})
-    assert trigger.has_local_policy(software, gpt) is expected
 
 
 def test_a_policy_that_is_not_understood_is_left_for_a_service() -> None:

@@ -276,7 +276,10 @@ def test_automatic_logon(values: dict[str, Value | None], expected: str) -> None
         (None, None, True),
         (2, dword(1), True),
         (2, dword(0), False),
-        (2, sz("1"), False),
+        (2, qword(0), False),
+        # The safe side: a service needs no policy.
+        (2, sz("1"), True),
+        (2, sz("0"), True),
     ],
 )
 def test_group_policy_is_off(start: int | None, by_policy: Value | None, *, expected: bool) -> None:

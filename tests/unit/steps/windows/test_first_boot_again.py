@@ -103,6 +103,16 @@ def test_a_member_of_a_domain_does_not_wait_for_its_controller(
     assert (machine.lstat(f"{ROOT}/{STARTUP}") is not None) is by_policy
 
 
+@pytest.mark.parametrize(("options", "by_policy"), [("1", True), ("2", False), ("3", False)])
+def test_a_policy_without_its_computers_part_is_not_relied_on(
+    options: str,
+    by_policy: bool,  # noqa: FBT001
+) -> None:
+    machine = guest({GPT: f"[General]\r\nOptions={options}\r\n".encode()})
+    convert(machine)
+    assert (service(machine) is None) is by_policy
+
+
 def test_what_an_earlier_first_boot_left_does_not_keep_this_one_from_its_work() -> None:
     state = [
         f"{STAGING}/state/{name}" for name in ("attempt-1", "attempt-3", "item-2", "restarted")

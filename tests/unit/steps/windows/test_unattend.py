@@ -9,7 +9,7 @@ import pytest
 from converter.firstboot.unattend import PATH
 from converter.guest.recording import RecordingGuest
 from converter.inspection.storage import Storage
-from converter.model import Mount
+from converter.model import GENERALIZED, Mount
 from converter.steps.step import Context, Options
 from converter.steps.windows.unattend import STEP
 from tests.unit.samples import FACTS
@@ -17,7 +17,7 @@ from tests.unit.steps.windows.test_first_boot_again import ROOT, WINDOWS, guest
 
 
 def test_no_password_of_either_answer_file_is_shown() -> None:
-    os = replace(WINDOWS, is_generalized=True)
+    os = replace(WINDOWS, image_state=GENERALIZED)
     facts = replace(FACTS, mounts=(Mount("/C", "/dev/sda1", "ntfs"),), os=os)
     recording = RecordingGuest(guest({PATH: b"<Value>old secret</Value>"}))
     options = Options(unattend=b"<Value>new secret</Value>")
