@@ -64,7 +64,7 @@ if TYPE_CHECKING:
 
     from converter.disk.conversion import Conversion
     from converter.disk.windows_conversion import WindowsConversion
-    from converter.inspection import Inspection
+    from converter.inspection import Inspection, Machine
     from converter.model import (
         Facts,
         Finding,
@@ -110,7 +110,7 @@ def examine(sources: Sequence[Path], wanted: Wanted, monitor: Monitor) -> Examin
             return Examination(source, Plan(()), container)
         monitor.phase("inspect", "starting the appliance, reading the guest")
         with _appliance(_overlays(source, work), work) as machine:
-            return _judge(machine, source, container, _inspect(machine, container), wanted)
+            return judge(machine, source, container, _inspect(machine, container), wanted)
 
 
 def inspect(sources: Sequence[Path], *, monitor: Monitor) -> tuple[Source, Inspection]:
@@ -145,8 +145,8 @@ def _overlays(source: Source, work: Path) -> list[Path]:
     ]
 
 
-def _judge(
-    machine: Appliance,
+def judge(
+    machine: Machine,
     source: Source,
     container: Sequence[Finding],
     inspection: Inspection,
@@ -182,7 +182,7 @@ def _judge(
 
 
 def _plan(
-    machine: Appliance, inspection: Inspection, options: Options, wanted: Wanted
+    machine: Machine, inspection: Inspection, options: Options, wanted: Wanted
 ) -> tuple[Plan, Options]:
     """Plan, and give what it was planned with.
 
@@ -210,7 +210,7 @@ def _answer_file(wanted: Wanted) -> bytes | None:
 
 
 def _table_conversion(
-    machine: Appliance, source: Source, facts: Facts, wanted: Wanted
+    machine: Machine, source: Source, facts: Facts, wanted: Wanted
 ) -> tuple[Conversion | None, WindowsConversion | None]:
     """Prepare another partition table of the disk that the machine starts from, if it needs one.
 
@@ -311,7 +311,7 @@ class _Conversion:
             _raise_failures(copies)
             with self._phase("inspect", "reading the guest, planning"):
                 before = _inspect(machine, container)
-                examination = _judge(machine, source, container, before, self._request.wanted)
+                examination = judge(machine, source, container, before, self._request.wanted)
                 examination.refuse_if_needed()
             if self._request.wanted.as_is:
                 return examination, before

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from converter import windows_table
 from converter.errors import GuestRefusedError
 from converter.guest.replay import replay
 from converter.inspection import inspect_machine
@@ -26,10 +25,7 @@ from converter.model import (
     Severity,
     Wanted,
 )
-from converter.policy import choose_licence, judge_guest, judge_licence
-from converter.provision import provide
-from converter.steps.order import make_plan
-from converter.steps.step import Options
+from converter.pipeline import judge
 from converter.verification import verify
 from images.windows import hive
 from images.windows.guest import Firmware, State, Windows, matrix
@@ -45,8 +41,8 @@ from tests.windows.memory import Memory, machine, write
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from converter.inspection import Inspection
-    from converter.model import Finding, Plan
+    from converter.model import Plan
+    from converter.pipeline import Examination
     from images.windows.layout import Partition
     from tests.guests.disks import SparseDisk
     from tests.guests.machine import Tree
@@ -57,42 +53,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return payloads.make_store(tmp_path_factory.mktemp("payloads"))
 
 
-@dataclass(frozen=True)
-class Planned:
-    """What the converter makes of a machine that it looks at."""
-
-    before: Inspection
-    findings: tuple[Finding, ...]
-    options: Options
-    plan: Plan
-
-
-def planned(memory: Memory, wanted: Wanted, container: DiskFormat = DiskFormat.RAW) -> Planned:
+def planned(memory: Memory, wanted: Wanted, container: DiskFormat = DiskFormat.RAW) -> Examination:
+    """Give what the converter makes of a machine that it looks at."""
     source = samples.source(
         form=ContainerFormat(container.value), disk_format=container, size=memory.disk.size
     )
-    before = inspect_machine(memory)
-    facts = before.facts
-    provision = provide(facts.os, wanted)
-
-    def read(offset: int, length: int) -> bytes:
-        return memory.read_device(facts.disks[0].device, offset=offset, length=length)
-
-    options = Options(
-        boot_mode=wanted.boot_mode,
-        windows_conversion=windows_table.prepare(read, source, facts, wanted),
-        payloads=provision.payloads,
-        licence=choose_licence(facts, wanted.licence),
-    )
-    made = make_plan(memory, before, options)
-    findings = (
-        *before.findings,
-        *judge_guest(facts, wanted.policy, boot_mode=wanted.boot_mode),
-        *judge_licence(facts, wanted.licence),
-        *provision.findings,
-        *made.findings,
-    )
-    return Planned(before, findings, options, made)
+    return judge(memory, source, (), inspect_machine(memory), wanted)
 
 
 @dataclass(frozen=True)
@@ -102,7 +68,7 @@ class Converted:
     old: dict[Partition, Tree]
     new: dict[Partition, Tree]
     disk: SparseDisk
-    first: Planned
+    first: Examination
 
     def volume(self, role: Role) -> Volume:
         """Give what was on the partition for `role`, and is now."""
@@ -129,13 +95,17 @@ def converted(memory: Memory, wanted: Wanted, container: DiskFormat = DiskFormat
     """Convert a machine to the end, and ask that a second time nothing is done."""
     old = {part: dict(tree) for part, tree in memory.parts.items()}
     first = planned(memory, wanted, container)
-    assert [item for item in first.findings if item.severity is Severity.ERROR] == []
+    first.refuse_if_needed()
+    assert first.inspection is not None
     replay(first.plan, memory, progress=lambda _: None)
     memory.unmount()
     after = with_table(memory, first.plan)
-    verify(after, first.before, inspect_machine(after), first.plan, options=first.options)
+    now = inspect_machine(after)
+    verify(after, first.inspection, now, first.plan, options=first.options)
     after.unmount()
-    assert planned(after, wanted).plan.changes == ()
+    second = planned(after, wanted)
+    second.refuse_if_needed()
+    assert second.plan.changes == ()
     after.unmount()
     return Converted(old, dict(memory.parts), memory.disk, first)
 
@@ -334,9 +304,9 @@ def test_refusals(state: State, windows: Windows, tmp_path: Path) -> None:
 def test_an_mbr_that_cannot_be(store: Path, tmp_path: Path) -> None:
     windows = Windows("2022", Firmware.UEFI, frozenset({State.NO_BOOT_CODE}))
     wanted = Wanted(drivers=store, boot_mode=BootMode.LEGACY_BIOS)
-    with pytest.raises(GuestRefusedError) as caught:
-        planned(machine(windows, tmp_path), wanted)
-    assert caught.value.code == "table-boot-record"
+    found = planned(machine(windows, tmp_path), wanted).findings
+    errors = [finding.code for finding in found if finding.severity is Severity.ERROR]
+    assert errors == ["table-boot-record"]
 
 
 # --- what is expected -----------------------------------------------------------------------------
