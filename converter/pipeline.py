@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from converter import windows_table
 from converter.accelerator import choose
 from converter.capabilities import capabilities, staged
-from converter.disk.apply import write_table
+from converter.disk.apply import write_in_place, write_table
 from converter.disk.boot_code import GRUB2
 from converter.disk.conversion import prepare
 from converter.errors import (
@@ -303,7 +303,7 @@ class _Conversion:
     ) -> tuple[Examination, Inspection]:
         """Inspect, refuse, plan, apply and verify, all in one appliance.
 
-        Only another partition table needs a second one, which reads the disk anew.
+        Only another partition table may need a second one: on a disk that grows, or has RAID.
         """
         with ExitStack() as stack:
             with self._phase("appliance", "starting the appliance"):
@@ -322,9 +322,10 @@ class _Conversion:
             tables = [item for item in examination.plan.changes if isinstance(item, ConvertTable)]
             if tables:
                 with self._phase("table", "writing another partition table"):
-                    stack.close()
-                    write_table(overlays[0], tables[0], directory=self._space.work)
-                    machine = stack.enter_context(_appliance(overlays, self._space.work))
+                    if not write_in_place(machine, tables[0], directory=self._space.work):
+                        stack.close()
+                        write_table(overlays[0], tables[0], directory=self._space.work)
+                        machine = stack.enter_context(_appliance(overlays, self._space.work))
             with self._phase("verify", "reading the changed guest again"):
                 after = inspect_machine(machine)
                 verify(machine, before, after, examination.plan, options=examination.options)

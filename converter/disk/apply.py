@@ -1,9 +1,11 @@
-"""Writing another partition table onto a disk's overlay, while nothing else has it open (BOOT-6).
+"""Writing another partition table onto a disk, while nothing on it is in use (BOOT-6).
 
-The overlay is ours alone and is published only when it is whole: nothing is lost if this ends
-half-way; even so each piece is on the overlay before the next is begun, as `conversion` wants it.
-What is to be written is shown to parted first, which must see the partitions that were planned: a
-second reader, that shares nothing with what made the table.
+That is done in the machine that has the disk, or else on the overlay, which no machine has then:
+a disk of a running machine cannot grow, and a kernel reads no new table while it uses partitions
+of the old one. The overlay is ours alone and is published only when it is whole: nothing is lost
+if this ends half-way; even so each piece is written before the next is begun, as `conversion`
+wants it. What is to be written is shown to parted first, which must see the partitions that were
+planned: a second reader, that shares nothing with what made the table.
 """
 
 from __future__ import annotations
@@ -21,13 +23,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from converter.guest.protocol import Disks
     from converter.model import ConvertTable
 
 _LABELS: Final = {TableType.MBR: "msdos", TableType.GPT: "gpt"}
 
 
+def write_in_place(machine: Disks, change: ConvertTable, *, directory: Path) -> bool:
+    """Do `change` in the machine that has the disk; False, and nothing done, where it cannot be.
+
+    Nothing is mounted there. Scratch files go to `directory`. Raises as `write_table` does.
+    """
+    prove(change, directory=directory)
+    if dict(machine.devices())[change.path] != change.size or not machine.release(change.path):
+        return False
+    for offset, data in change.pieces:
+        machine.write_device(change.path, data, offset=offset)
+    machine.take_up(change.path)
+    return True
+
+
 def write_table(overlay: Path, change: ConvertTable, *, directory: Path) -> None:
-    """Do `change` to the qcow2 `overlay`; scratch files go to `directory`.
+    """Do `change` to the qcow2 `overlay`, which no machine has; scratch files go to `directory`.
 
     Raises `DefectError` ``table-unproven`` when parted reads anything else than was planned.
     """

@@ -26,7 +26,7 @@ import guestfs
 
 from converter.errors import ConversionError, GuestError, HostError
 from converter.guest import fixed_appliance
-from converter.guest.blockdevices import ApplianceDevices, translated
+from converter.guest.blockdevices import CHUNK, ApplianceDevices, translated
 from converter.guest.interrupt import interruptible, kill_children
 from converter.guest.protocol import SECURITY, TEXT_LIMIT, Code, Ran
 from converter.model import FileKind, Stat
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 transcript = logging.getLogger("converter.appliance")
 
-# One protocol message holds less than 4 MiB (guestfs(3), GUESTFS_MESSAGE_MAX), headers included.
-_CHUNK: Final = 2 << 20
 # Attributes that one command line sets: it may have 128 KiB (execve(2)), whatever their paths are.
 _AT_ONCE: Final = 25
 _PLAIN: Final = f"{string.ascii_letters}{string.digits}/._-".encode()
@@ -196,7 +194,7 @@ class Appliance(ApplianceDevices):
         data = bytearray()
         with translated(path):
             while len(data) < size:
-                piece = self._handle.pread(path, min(_CHUNK, size - len(data)), len(data))
+                piece = self._handle.pread(path, min(CHUNK, size - len(data)), len(data))
                 if not piece:
                     break
                 data += piece
@@ -295,7 +293,7 @@ class Appliance(ApplianceDevices):
 
     def _upload(self, data: bytes, path: str, *, offset: int | None) -> None:
         """Write `data` over the whole of `path`, or from `offset` on."""
-        if offset is None and len(data) <= _CHUNK:
+        if offset is None and len(data) <= CHUNK:
             self._handle.write(path, data)
             return
         with tempfile.NamedTemporaryFile(dir=self._directory) as staged:

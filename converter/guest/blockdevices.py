@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TOP_LEVEL: Final = 5
+# One protocol message holds less than 4 MiB (guestfs(3), GUESTFS_MESSAGE_MAX), headers included.
+CHUNK: Final = 2 << 20
 _STOPPED_ARRAY: Final = re.compile(r"^(md\w+) : inactive", re.MULTILINE)
 _LOOK: Final = "run it again with --log FILE: it has all that the appliance and its kernel said"
 _ABSENT: Final = ("No such file or directory", "Not a directory")
@@ -47,6 +49,38 @@ class ApplianceDevices:
         with translated(device):
             data: bytes = self._handle.pread_device(device, length, offset)
         return data
+
+    def release(self, device: str) -> bool:
+        """See `Disks`. Limit: RAID arrays are not stopped, what is on them stays in use."""
+        try:
+            with translated(device):
+                if self._handle.vgs():
+                    self._handle.vg_activate_all(activate=False)
+                # The kernel does so only where nothing has a partition open.
+                self._handle.blockdev_rereadpt(device)
+        except GuestError as error:
+            log.debug("%s", error.message)
+            return False
+        return True
+
+    def write_device(self, device: str, data: bytes, *, offset: int) -> None:
+        """See `Disks`."""
+        done = 0
+        with translated(device):
+            while done < len(data):
+                piece = data[done : done + CHUNK]
+                done += self._handle.pwrite_device(device, piece, offset + done)
+            self._handle.sync()
+
+    def take_up(self, device: str) -> None:
+        """See `Disks`."""
+        self._types.clear()
+        # udev looks at what was written by itself, and may have started volume groups again.
+        if not self.release(device):
+            raise GuestError(Code.FAILED, f"{device}: is in use again")
+        with translated(device):
+            if self._handle.vgs():
+                self._handle.vg_activate_all(activate=True)
 
     def partitions(self) -> tuple[str, ...]:
         """See `BlockDevices`."""

@@ -168,3 +168,19 @@ class BlockDevices(Protocol):
 
     def unmount(self) -> None:
         """Unmount everything; what was written is on the disks then."""
+
+
+class Disks(Protocol):
+    """Disks whose sectors can be written, while nothing on them is mounted."""
+
+    def devices(self) -> tuple[tuple[str, int], ...]:
+        """See `BlockDevices`."""
+
+    def release(self, device: str) -> bool:
+        """Give up what uses the partitions of `device`; False where something still does."""
+
+    def write_device(self, device: str, data: bytes, *, offset: int) -> None:
+        """Write to a disk that was released; it is on the disk before this ends."""
+
+    def take_up(self, device: str) -> None:
+        """Have the machine see the partitions of `device` as they are now."""

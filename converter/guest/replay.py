@@ -48,7 +48,7 @@ def replay(plan: Plan, guest: Guest, *, progress: Callable[[float], None]) -> No
     for number, change in enumerate(plan.changes, start=1):
         match change:
             case ConvertTable() | InstallPackage():
-                pass  # `disk.apply`, when no appliance holds the disk; `guest.packages`
+                pass  # `disk.apply`, when nothing is mounted; `guest.packages`
             case SetValue() | DeleteValue() | DeleteKey():
                 hives.apply(change)
             case _:

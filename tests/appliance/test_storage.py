@@ -249,6 +249,34 @@ def test_what_is_mounted_is_dirty_until_it_is_unmounted(
     assert not is_dirty()
 
 
+def test_a_disk_with_a_volume_group_gets_another_table(
+    machine: Appliance, storage: Storage
+) -> None:
+    """The group's second half, on another disk, is given up and taken up with it."""
+    first = machine.read_device("/dev/sdb", offset=0, length=512)
+    # No first partition, and another signature.
+    other = first[:440] + b"\1\2\3\4" + first[444:446] + bytes(16) + first[462:]
+    assert machine.release("/dev/sdb")
+    machine.write_device("/dev/sdb", other, offset=0)
+    machine.take_up("/dev/sdb")
+    try:
+        assert machine.read_device("/dev/sdb", offset=0, length=512) == other
+        assert [name for name in machine.partitions() if "sdb" in name] == ["/dev/sdb2"]
+        assert read_storage(machine).volumes == storage.volumes
+    finally:
+        assert machine.release("/dev/sdb")
+        machine.write_device("/dev/sdb", first, offset=0)
+        machine.take_up("/dev/sdb")
+    assert read_storage(machine) == storage
+
+
+def test_a_disk_with_a_running_array_is_not_released(machine: Appliance) -> None:
+    try:
+        assert not machine.release("/dev/sdc")
+    finally:
+        machine.take_up("/dev/sdb")  # with it the volume group
+
+
 def test_a_group_with_a_disk_missing_does_not_start(raw: Path, tmp_path: Path) -> None:
     with start(overlays(tmp_path, ["boot"], raw), tmp_path) as machine:
         found = read_storage(machine)

@@ -48,7 +48,10 @@ def check_conversion(case: Case, directory: Path) -> None:
     source = given(disk, case.container)
     digest = file_digest(source)
     options = [*case.options, "--drivers", str(store(case, directory)), "--json"]
-    done = converter("convert", source, "-o", directory / "out", "--name", "guest", *options).good()
+    log = directory / "convert.log"
+    arguments = ["-o", str(directory / "out"), "--name", "guest", "--log", str(log)]
+    done = converter("convert", source, *arguments, *options).good()
+    assert log.read_text("utf-8").count("appliance: starting with") == 1
     assert file_digest(source) == digest
     manifest = done.document
     is_bios = case.has_mbr or not case.guest.is_uefi

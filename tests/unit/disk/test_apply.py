@@ -1,4 +1,4 @@
-"""parted sees what was planned, and says so when it does not."""
+"""parted sees what was planned, and says so when it does not; a disk in use is left alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from converter.disk.apply import prove
+from converter.disk.apply import prove, write_in_place
 from converter.errors import DefectError
 from converter.model import ConvertTable, TableType
 from tests.unit.disk.core_images import core_image
@@ -57,3 +57,55 @@ def test_what_is_wrong_is_a_defect(conversion: Conversion, tmp_path: Path) -> No
         with pytest.raises(DefectError) as caught:
             prove(wrong, directory=tmp_path)
         assert caught.value.code == "table-unproven"
+
+
+class Disk:
+    """A disk of a machine, and what was done to it in which order."""
+
+    def __init__(self, size: int, *, is_used: bool = False) -> None:
+        self.size = size
+        self.is_used = is_used
+        self.done: list[tuple[int, bytes] | str] = []
+
+    def devices(self) -> tuple[tuple[str, int], ...]:
+        return (("/dev/sda", self.size), ("/dev/sdb", 512))
+
+    def release(self, device: str) -> bool:
+        self.done.append(f"release {device}")
+        return not self.is_used
+
+    def write_device(self, device: str, data: bytes, *, offset: int) -> None:
+        assert device == "/dev/sda"
+        self.done.append((offset, data))
+
+    def take_up(self, device: str) -> None:
+        self.done.append(f"take up {device}")
+
+
+@pytest.mark.parametrize("conversion", MADE[:2], ids=["mbr", "gpt"])
+def test_a_released_disk_gets_each_piece_in_its_turn(
+    conversion: Conversion, tmp_path: Path
+) -> None:
+    wanted, disk = change(conversion), Disk(conversion.size)
+    assert write_in_place(disk, wanted, directory=tmp_path)
+    assert disk.done == ["release /dev/sda", *wanted.pieces, "take up /dev/sda"]
+
+
+def test_a_disk_in_use_is_left_alone(tmp_path: Path) -> None:
+    disk = Disk(MADE[0].size, is_used=True)
+    assert not write_in_place(disk, change(MADE[0]), directory=tmp_path)
+    assert disk.done == ["release /dev/sda"]
+
+
+def test_a_disk_that_is_to_grow_is_left_alone(tmp_path: Path) -> None:
+    disk = Disk(MADE[2].disk.size)
+    assert disk.size < MADE[2].size
+    assert not write_in_place(disk, change(MADE[2]), directory=tmp_path)
+    assert disk.done == []
+
+
+def test_nothing_is_done_where_parted_sees_something_else(tmp_path: Path) -> None:
+    disk = Disk(MADE[0].size)
+    with pytest.raises(DefectError):
+        write_in_place(disk, replace(change(MADE[0]), pieces=()), directory=tmp_path)
+    assert disk.done == []
