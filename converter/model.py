@@ -495,8 +495,9 @@ class WindowsFacts:
     `release` is the row of data/windows.toml that its build is ("2019", "11"), "" for none.
     `version` is that of NT ("6.1", "10.0"). `root` is where its directory is mounted
     (%SystemRoot%), as "/C/Windows". `language` is the number of the language it was installed in,
-    four hexadecimal digits. `image_state` is what sysprep left. `services` are those of the current
-    control set with the number that says when they start, without those that have none.
+    four hexadecimal digits. `image_state` is what sysprep left. `current_control_set` is the one
+    that it starts with next. `services` are those of it with the number that says when they start,
+    without those that have none.
     `boot_drivers` are those of them that start before the boot volume is found, and are there.
     `stand_ins` are drivers that an earlier conversion put in before their package is installed.
     `remote_desktop` says what keeps it from being used, `automatic_logon` whom it is for; both are

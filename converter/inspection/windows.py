@@ -50,7 +50,7 @@ _MOST_CONTROL_SETS: Final = 64
 class Registry:
     """The two hives that most is in, by the guest's paths of their files, and the control sets.
 
-    `current` is the control set that the guest started with last, as "ControlSet001".
+    `current` is the control set that the guest starts with next, as "ControlSet001".
     """
 
     system_path: str
@@ -83,11 +83,23 @@ def open_registry(guest: ReadableGuest, open_hive: Callable[[str], Reader], root
     )
     if not 0 < len(sets) <= _MOST_CONTROL_SETS:
         raise damaged(system_path, f"there are {len(sets)} control sets in it")
-    chosen = number(system.value("Select", "Current"))
-    current = next((name for name in sets if int(name[10:]) == chosen), sets[0])
     # No Windows starts without its accounts.
     software, sam = open_hive(software_path), open_hive(sam_path)
+    current = _current(system, sets)
     return Registry(system_path, software_path, system, software, sam, sets, current)
+
+
+def _current(system: Reader, sets: tuple[str, ...]) -> str:
+    """Give the control set that Windows takes at its next start.
+
+    That is `Default`; `Current` is what it took at its last one (TechNet, "Select"). They differ
+    where the last start failed, or was one with the last known good configuration.
+    """
+    by_number = {int(name[10:]): name for name in reversed(sets)}
+    for chosen in (number(system.value("Select", name)) for name in ("Default", "Current")):
+        if chosen in by_number:
+            return by_number[chosen]
+    return sets[0]
 
 
 def inspect_windows(guest: ReadableGuest, registry: Registry, root: str) -> WindowsFacts:

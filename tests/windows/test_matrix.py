@@ -166,6 +166,8 @@ ODD: hive.Keys = {
     },
     r"ControlSet002\Services\Dhcp": {"Start": hive.dword(4)},
     r"ControlSet002\Services\atapi\StartOverride\Below": {"0": hive.dword(3)},
+    # The last start was not by the set that the next one is by.
+    "Select": {"Default": hive.dword(2)},
     # Of an update that was undone: next to nothing is in it.
     "ControlSet003": {},
     r"ControlSet003\Services\pciide": {

@@ -416,18 +416,23 @@ class TestAdapters:
 
 class TestControlSets:
     @pytest.mark.parametrize(
-        ("current", "expected"),
+        ("default", "current", "expected"),
         [
-            (dword(2), "ControlSet002"),
-            (dword(1), CURRENT),
-            (dword(7), CURRENT),
-            (sz("2"), CURRENT),
-            (None, CURRENT),
+            (dword(2), dword(1), "ControlSet002"),
+            (dword(1), dword(2), CURRENT),
+            (dword(7), dword(2), "ControlSet002"),
+            (sz("1"), dword(2), "ControlSet002"),
+            (None, dword(2), "ControlSet002"),
+            (None, dword(7), CURRENT),
+            (None, sz("2"), CURRENT),
+            (None, None, CURRENT),
         ],
     )
-    def test_select_says_which_is_current(self, current: Value | None, expected: str) -> None:
+    def test_select_says_which_is_taken_next(
+        self, default: Value | None, current: Value | None, expected: str
+    ) -> None:
         made = server()
-        change(made.system, "Select", Current=current)
+        change(made.system, "Select", Default=default, Current=current)
         assert facts(made).current_control_set == expected
 
     def test_select_is_not_there(self) -> None:
