@@ -47,14 +47,16 @@ _LOADER, _RESUME, _FIRMWARE_ENTRY = 0x10200003, 0x10200004, 0x101FFFFF
 
 # --- what a guest is to get -----------------------------------------------------------------------
 
+_RUNTIME: Final = ".NET Framework"
 # The agents, and what they need, by the release.
 _AGENTS: Final = {
-    "7": ("EC2Config", ".NET Framework"),
-    "2008r2": ("EC2Config", ".NET Framework"),
+    "7": ("EC2Config", _RUNTIME),
+    "2008r2": ("EC2Config", _RUNTIME),
     "2012": ("EC2Config", "SSM agent"),
     "2012r2": ("EC2Config", "SSM agent"),
 }
 _NEW_AGENTS: Final = ("EC2Launch v2", "SSM agent")
+_AGENT_FOLDERS: Final = ("ec2config/", "ec2launch-v2/", "ssm-agent-windows/")
 # WIN-6: what a guest is converted with, and is warned of.
 WARNED: Final = {
     State.ANTIVIRUS: "antivirus",
@@ -77,7 +79,8 @@ _ENTRIES: Final = (
 class Expectation:
     """What is expected of a guest.
 
-    `has_store`: there is a payload for everything. `is_own`: it has a licence of its own.
+    `has_store`: there is a payload for everything. `has_agents`: they are wanted. `is_own`: it has
+    a licence of its own. `answers` is the answer file that was given.
 
     `places` are the partitions' offsets by their GPT's identifiers, and `signature` the disk's,
     where it gets an MBR; `drive` is the identifier of that of C:.
@@ -86,6 +89,8 @@ class Expectation:
     guest: Windows
     has_store: bool
     is_own: bool = False
+    has_agents: bool = True
+    answers: bytes | None = None
     places: Mapping[str, int] | None = None
     signature: str = ""
     drive: str = ""
@@ -100,6 +105,16 @@ class Expectation:
         """The version of the driver of EC2's disks that the guest gets."""
         return payloads.NVME_VERSIONS[payloads.folders(self.guest.release)[0]]
 
+    @property
+    def payloads(self) -> dict[str, bytes]:
+        """What is put in for the first boot, by the paths below the directory for it."""
+        given = payloads.staged(self.guest.release) if self.has_store else {}
+        return {
+            path: data
+            for path, data in given.items()
+            if self.has_agents or not path.startswith(_AGENT_FOLDERS)
+        }
+
     def items(self) -> set[str]:
         """Give what the first boot does, by the names that its log has for it."""
         found = set()
@@ -108,7 +123,8 @@ class Expectation:
             found |= {f"AWS NVMe driver {self.nvme}", f"AWS ENA network driver {ena}"}
             if payloads.has_xen(self.guest.release):
                 found.add("AWS PV drivers for Xen instances")
-            found |= {*_AGENTS.get(self.guest.release, _NEW_AGENTS)}
+            agents = _AGENTS.get(self.guest.release, _NEW_AGENTS)
+            found |= {name for name in agents if self.has_agents or name == _RUNTIME}
             if self.guest.release == "2012r2":
                 name = "Intel 82599 Virtual Function driver (of PROWinx64.exe)"
                 found.add(f"{name} {payloads.INTEL_VERSION}")

@@ -152,6 +152,21 @@ def test_with_a_licence_of_its_own(release: str, tmp_path: Path) -> None:
     check(done, Expectation(windows, has_store=False, is_own=True))
 
 
+@pytest.mark.parametrize("windows", matrix(State.GROUP_POLICY), ids=by_name)
+def test_without_agents(windows: Windows, store: Path, tmp_path: Path) -> None:
+    done = converted(machine(windows, tmp_path), Wanted(drivers=store, agent=False))
+    check(done, Expectation(windows, has_store=True, has_agents=False))
+
+
+@pytest.mark.parametrize("windows", [w for w in matrix(State.SYSPREPPED) if w.is_uefi], ids=by_name)
+def test_with_an_answer_file_of_its_own(windows: Windows, store: Path, tmp_path: Path) -> None:
+    given = tmp_path / "answers.xml"
+    given.write_bytes(b"<unattend xmlns='urn:schemas-microsoft-com:unattend'/>")
+    done = converted(machine(windows, tmp_path), Wanted(drivers=store, unattend=given))
+    check(done, Expectation(windows, has_store=True, answers=given.read_bytes()))
+    assert "answer-file" not in {finding.code for finding in done.first.findings}
+
+
 # What no installation has, and machines that were upgraded and repaired do.
 ODD: hive.Keys = {
     r"ControlSet001\Control\TimeZoneInformation": {"RealTimeIsUniversal": hive.qword(1)},
