@@ -94,6 +94,28 @@ class TestTheFirewall:
 
 
 @pytest.mark.parametrize(
+    ("port", "open_port", "said"),
+    [
+        (dword(4000), 3389, "port 4000 "),
+        (dword(4000), 4000, ""),
+        (dword(3389), 4000, "port 3389 "),
+        (None, 3389, ""),
+        (sz("4000"), 3389, ""),
+        (dword(0), 3389, ""),
+    ],
+)
+def test_the_port_that_it_listens_on(
+    system: Hive, software: Hive, port: Value | None, open_port: int, said: str
+) -> None:
+    change(system, rf"{TERMINAL}\WinStations\RDP-Tcp", PortNumber=port)
+    rule = RULE.replace("3389", str(open_port))
+    change(system, RULES, **{"RemoteDesktop-UserMode-In-TCP": sz(rule)})
+    found = remote_desktop(software, system, CURRENT)
+    assert said in found
+    assert bool(found) is bool(said)
+
+
+@pytest.mark.parametrize(
     ("own", "policy", "is_closed"),
     [
         (dword(1), None, True),
