@@ -39,6 +39,7 @@ _RESTART_PENDING: Final = (
     r"Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootPending",
 )
 INTERFACES: Final = r"Services\Tcpip\Parameters\Interfaces"
+INTERFACES_6: Final = r"Services\Tcpip6\Parameters\Interfaces"
 # A program that every Windows has; its header tells the architecture.
 _PROGRAM: Final = "System32/cmd.exe"
 _PE_LIMIT: Final = 4096

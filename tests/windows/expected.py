@@ -179,6 +179,9 @@ class Expectation:
         for path, values in keys.items():
             if path.startswith(rf"{top}\Services\Tcpip\Parameters\Interfaces"):
                 _ask_for_addresses(values)
+            is_6 = path.startswith(rf"{top}\Services\Tcpip6\Parameters\Interfaces")
+            if is_6 and "NameServer" in values:
+                values["NameServer"] = sz("")
         starts = {"Dhcp": 2} | dict.fromkeys(_TOOLS, 4)
         for service, start in starts.items():
             if rf"{top}\Services\{service}" in keys:

@@ -179,6 +179,10 @@ ODD: hive.Keys = {
     r"ControlSet001\Services\Tcpip\Parameters\Interfaces\{C0FFEE07-0006-4E1A-8D11-0050569A0006}": {
         "UseZeroBroadcast": hive.dword(0)
     },
+    r"ControlSet001\Services\Tcpip6\Parameters\Interfaces\{C0FFEE07-0005-4E1A-8D11-0050569A0005}": {
+        "Dhcpv6State": hive.dword(0),
+        "NameServer": hive.sz("2001:db8::53"),
+    },
     r"ControlSet002\Services\Dhcp": {"Start": hive.dword(4)},
     r"ControlSet002\Services\atapi\StartOverride\Below": {"0": hive.dword(3)},
     # The last start was not by the set that the next one is by.

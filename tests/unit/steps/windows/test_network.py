@@ -81,3 +81,21 @@ def test_no_client_and_no_adapters() -> None:
         made.system.delete_key(rf"{name}\{CLIENT}")
     plan, _ = done(made, network.STEP)
     assert plan.changes == ()
+
+
+def test_name_servers_of_ipv6_in_every_control_set() -> None:
+    made = server()
+    key = r"Services\Tcpip6\Parameters\Interfaces\{other}"
+    both(made, key, NameServer=sz("2001:db8::53"), Dhcpv6State=dword(0))
+    _, machine = done(made, network.STEP)
+    for name in (CURRENT, "ControlSet002"):
+        found = hive_of(machine, SYSTEM).values(rf"{name}\{key}")
+        assert found == {"NameServer": sz(""), "Dhcpv6State": dword(0)}
+
+
+@pytest.mark.parametrize("value", [None, sz(""), dword(1)])
+def test_ipv6_without_name_servers(value: Value | None) -> None:
+    made = server()
+    both(made, r"Services\Tcpip6\Parameters\Interfaces\{other}", NameServer=value, Any=dword(0))
+    plan, _ = done(made, network.STEP)
+    assert not any("Tcpip6" in change.key for change in plan.changes if hasattr(change, "key"))
