@@ -81,6 +81,7 @@ class Expectation:
 
     `has_store`: there is a payload for everything. `has_agents`: they are wanted. `is_own`: it has
     a licence of its own. `answers` is the answer file that was given.
+    `has_second`: there is another disk.
 
     `places` are the partitions' offsets by their GPT's identifiers, and `signature` the disk's,
     where it gets an MBR; `drive` is the identifier of that of C:.
@@ -91,6 +92,7 @@ class Expectation:
     is_own: bool = False
     has_agents: bool = True
     answers: bytes | None = None
+    has_second: bool = False
     places: Mapping[str, int] | None = None
     signature: str = ""
     drive: str = ""
@@ -173,15 +175,16 @@ class Expectation:
             _start_with_the_machine(keys, rf"{top}\Services\{service}")
         zone = keys.setdefault(rf"{top}\Control\TimeZoneInformation", {})
         zone["RealTimeIsUniversal"] = dword(1)
+        if self.has_second:
+            # OnlineAll: on whatever bus they are.
+            keys.setdefault(rf"{top}\Services\partmgr\Parameters", {})["SanPolicy"] = dword(1)
         power = keys.get(rf"{top}\Control\Session Manager\Power", {})
         if "HiberbootEnabled" in power:
             power["HiberbootEnabled"] = dword(0)
-        for path, values in keys.items():
-            if path.startswith(rf"{top}\Services\Tcpip\Parameters\Interfaces"):
-                _ask_for_addresses(values)
-            is_6 = path.startswith(rf"{top}\Services\Tcpip6\Parameters\Interfaces")
-            if is_6 and "NameServer" in values:
-                values["NameServer"] = sz("")
+        for service, ask in (("Tcpip", _ask_for_addresses), ("Tcpip6", _ask_for_names)):
+            interfaces = rf"{top}\Services\{service}\Parameters\Interfaces"
+            for path in [path for path in keys if path.startswith(interfaces)]:
+                ask(keys[path])
         starts = {"Dhcp": 2} | dict.fromkeys(_TOOLS, 4)
         for service, start in starts.items():
             if rf"{top}\Services\{service}" in keys:
@@ -325,6 +328,11 @@ def _ask_for_addresses(values: dict[str, Value]) -> None:
     values["EnableDHCP"] = dword(1)
     for name in _STATIC:
         values.pop(name, None)
+    _ask_for_names(values)
+
+
+def _ask_for_names(values: dict[str, Value]) -> None:
+    """WIN-4, for the key of an adapter by IPv6."""
     if "NameServer" in values:
         values["NameServer"] = sz("")
 

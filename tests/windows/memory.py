@@ -15,10 +15,10 @@ from images.windows import layout as layouts
 from images.windows import tree
 from images.windows.build import BITLOCKER
 from images.windows.guest import State
-from images.windows.layout import Role
+from images.windows.layout import Partition, Role
 from images.windows.programs import assembled
 from images.windows.tree import Link
-from tests.guests.disks import SparseDisk
+from tests.guests.disks import TYPES, Part, SparseDisk, make_disk
 from tests.guests.machine import Device, Machine, Tree
 
 if TYPE_CHECKING:
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from images.windows.guest import Windows
-    from images.windows.layout import Layout, Partition
+    from images.windows.layout import Layout
     from images.windows.tree import Files
 
 DISK: Final = "/dev/sda"
+SECOND: Final = "/dev/sdb"
 _FREE: Final = 7 << 30
 # More than a table has, at either end of a disk.
 _EDGE: Final = 64 << 10
@@ -41,21 +42,36 @@ _NOT_DIRTY: Final = struct.pack("<II12xH2x16x", 0x70, 0x28, 0x18)
 
 
 class Memory(Machine):
-    """The machine; `parts` are the partitions in its table, `disk` is what they are on."""
+    """The machine; `parts` are the partitions in its table, `disk` is what they are on.
+
+    `second` is another disk, whose only partition has the files in `data`.
+    """
 
     def __init__(
-        self, disk: SparseDisk, parts: Mapping[Partition, Tree], encrypted: Sequence[Role] = ()
+        self,
+        disk: SparseDisk,
+        parts: Mapping[Partition, Tree],
+        encrypted: Sequence[Role] = (),
+        *,
+        second: SparseDisk | None = None,
     ) -> None:
         """Make a machine with nothing mounted; `encrypted` is what blkid(8) knows nothing about."""
-        self.disk, self.parts = disk, parts
+        self.disk, self.parts, self.second = disk, parts, second
+        self.data: Tree = {"/": Node(FileKind.DIRECTORY), "/data.mdf": Node(FileKind.FILE, b"rows")}
         devices = [
             _device(partition, "" if partition.role in encrypted else "ntfs", tree)
             for partition, tree in parts.items()
         ]
-        super().__init__({DISK: disk}, devices)
+        disks = {DISK: disk}
+        if second is not None:
+            disks[SECOND] = second
+            devices.append(Device(Filesystem(f"{SECOND}1", "ntfs", "5EC0DD15C"), self.data))
+        super().__init__(disks, devices)
 
     def read_device(self, device: str, *, offset: int, length: int) -> bytes:
         """See `BlockDevices`."""
+        if device.startswith(SECOND):
+            return super().read_device(device, offset=offset, length=length)
         starts = {f"{DISK}{part.number}": part.start for part in self.parts}
         return super().read_device(DISK, offset=starts.get(device, 0) + offset, length=length)
 
@@ -111,12 +127,25 @@ def _disk(windows: Windows, layout: Layout, directory: Path) -> SparseDisk:
         disk.put(0, assembled("mbr"))
     for partition in layout.partitions:
         if partition.role not in (Role.ESP, Role.MSR):
-            first = _boot_record(partition)
-            is_started = not windows.has(State.NO_BOOT_CODE)
-            disk.put(partition.start, first if is_started else first[:512])
-            disk.put(partition.start + partition.size - 512, first[:512])
-            disk.put(partition.start + _MFT * 4096 + 2 * 1024, _record(b"") + _record(_NOT_DIRTY))
+            _put_ntfs(disk, partition, is_started=not windows.has(State.NO_BOOT_CODE))
     return disk
+
+
+def second_disk() -> SparseDisk:
+    """Make a disk with an MBR, and one volume for data."""
+    size = 1 << 30
+    partition = Partition(1, Role.DATA, _EDGE << 4, size >> 1)
+    entry = Part(1, partition.start, partition.size, TYPES["windows"][0], "")
+    disk = make_disk(table="mbr", size=size, signature=0x5EC0D, parts=[entry], boot="")
+    _put_ntfs(disk, partition, is_started=False)
+    return disk
+
+
+def _put_ntfs(disk: SparseDisk, partition: Partition, *, is_started: bool) -> None:
+    first = _boot_record(partition)
+    disk.put(partition.start, first if is_started else first[:512])
+    disk.put(partition.start + partition.size - 512, first[:512])
+    disk.put(partition.start + _MFT * 4096 + 2 * 1024, _record(b"") + _record(_NOT_DIRTY))
 
 
 def _record(attribute: bytes) -> bytes:

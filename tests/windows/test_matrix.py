@@ -36,7 +36,7 @@ from tests.windows import payloads, tables
 from tests.windows.comparison import Side, Volume, check_drive, check_store, kept_as
 from tests.windows.expected import WARNED, Expectation
 from tests.windows.guests import GUESTS, TO_MBR, by_name
-from tests.windows.memory import Memory, machine, write
+from tests.windows.memory import Memory, machine, second_disk, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,7 +118,7 @@ def with_table(memory: Memory, plan: Plan) -> Memory:
                 memory.disk.put(offset, data)
             starts = {part.start for part in change.partitions}
             kept = {part: tree for part, tree in memory.parts.items() if part.start in starts}
-            return Memory(memory.disk, kept)
+            return Memory(memory.disk, kept, second=memory.second)
     return memory
 
 
@@ -283,6 +283,17 @@ def record(memory: Memory, part: Partition) -> tuple[bytes, bytes]:
     """Give the first two sectors of a partition and its last."""
     end = part.start + part.size
     return memory.disk.read(part.start, 1024), memory.disk.read(end - 512, 512)
+
+
+@pytest.mark.parametrize("windows", matrix(State.GROUP_POLICY), ids=by_name)
+def test_a_second_disk_is_left_alone(windows: Windows, store: Path, tmp_path: Path) -> None:
+    first, second = machine(windows, tmp_path), second_disk()
+    memory = Memory(first.disk, first.parts, second=second)
+    sectors, data = dict(second.sectors), dict(memory.data)
+    done = converted(memory, Wanted(drivers=store))
+    check(done, Expectation(windows, has_store=True, has_second=True))
+    assert second.sectors == sectors
+    assert memory.data == data
 
 
 # --- what is refused ------------------------------------------------------------------------------
