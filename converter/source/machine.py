@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from converter.errors import DamagedInputError, GuestRefusedError
 from converter.model import Finding, Severity
 from converter.source import manifest, ova, ovf
+from converter.source.overlay import plain_data
 from converter.source.probe import beside, detect, leads_away, open_disk
 from converter.source.reader import Reader, damaged
 
@@ -110,7 +111,15 @@ def _open_disk(reference: DiskReference, find: Find, *, work: Path, archive: str
     with Reader(file, name=name) as member:
         ending = "" if reference.compression else Path(href).suffix.lower()
         form = detect(member, claimed=ending)
-        return open_disk(member, form, work=work, find=find)
+        disk = open_disk(member, form, work=work, find=find)
+    if archive and disk.extents and plain_data(disk) is None:
+        # QEMU has no way to be told of parts of a file in a VMDK's descriptor.
+        raise GuestRefusedError(
+            "ova-split-vmdk",
+            f"{name}: is a VMDK in several extents inside an OVA",
+            hint="unpack the OVA (tar -x) and give the VMDK's descriptor",
+        )
+    return disk
 
 
 def _found(find: Find, href: str) -> ByteRange:

@@ -15,7 +15,7 @@ import stat
 from typing import TYPE_CHECKING, Any, Final
 
 from converter import process
-from converter.errors import GuestRefusedError, UsageError
+from converter.errors import UsageError
 from converter.model import ByteRange, DiskFormat
 from converter.source.complaints import judged
 from converter.source.reader import damaged
@@ -124,13 +124,10 @@ def node(disk: SourceDisk, directory: Path) -> dict[str, Any]:
 
 
 def _extents(disk: SourceDisk, directory: Path) -> dict[str, Any]:
-    """Write the descriptor of the same disk with our own names for its extents."""
-    if any(extent.file is not None and extent.file.offset for extent in disk.extents):
-        raise GuestRefusedError(
-            "ova-split-vmdk",
-            f"{disk.label}: is a VMDK in several extents inside an OVA",
-            hint="unpack the OVA (tar -x) and give the VMDK's descriptor",
-        )
+    """Write the descriptor of the same disk with our own names for its extents.
+
+    In an archive there are none: `machine` refuses what is in several files there.
+    """
     lines = "".join(_extent_line(extent, directory) for extent in disk.extents)
     # No empty lines: QEMU takes an extent that follows one for two.
     text = (

@@ -393,3 +393,13 @@ class TestSeveralFaults:
             open_at(*paths)
         found = [finding.code for finding in caught.value.findings]
         assert sorted(found) == ["format-mismatch", "format-unknown", "truncated"]
+
+    def test_of_a_vmdk_in_several_files(self, tmp_path: Path) -> None:
+        split = descriptor(['RW 4 FLAT "one" 0', 'RW 4 FLAT "two" 0'], kind="custom").encode()
+        whole = descriptor(['RW 4 FLAT "one" 0'], kind="vmfs").encode()
+        parts = (("one", pattern(2048)), ("two", pattern(2048)))
+        data = tar(*self.members(split, DISK, whole, DISK[:-1]), *parts)
+        opening = survey([stored(tmp_path, "a.ova", data)], work=tmp_path)
+        found = [error.code for error in opening.faults.errors]
+        assert found == ["ova-split-vmdk", "truncated"]
+        assert [place is not None for place in opening.places] == [False, True, True, False]

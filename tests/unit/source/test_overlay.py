@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from converter.errors import GuestRefusedError
 from converter.model import ByteRange, DiskFormat, SourceDisk
 from converter.source import open_source
 from converter.source.overlay import filename, node, padded, plain_data
@@ -126,14 +125,6 @@ class TestExtents:
         found = [layers(path, work)["file"]["filename"] for path in paths]
         assert len(set(found)) == 2
         assert layers(paths[0], work)["file"]["filename"] == found[0]
-
-    def test_inside_an_archive_they_are_refused(self, tmp_path: Path, work: Path) -> None:
-        text = descriptor(['RW 4 FLAT "one" 0', 'RW 4 FLAT "two" 0'], kind="custom").encode()
-        members = (("vm.ovf", ovf().encode()), ("a.vmdk", text))
-        data = tar(*members, ("one", pattern(2048)), ("two", pattern(2048)))
-        with pytest.raises(GuestRefusedError) as caught:
-            layers(stored(tmp_path, "a.ova", data), work)
-        assert caught.value.code == "ova-split-vmdk"
 
     def test_a_single_flat_one_is_a_window(self, tmp_path: Path, work: Path) -> None:
         stored(tmp_path, "one", pattern(2048))
