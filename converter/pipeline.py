@@ -54,6 +54,7 @@ from converter.provision import provide
 from converter.source import open_source
 from converter.source.copy import CopyJob, lay_over
 from converter.source.overlay import create_overlay
+from converter.source.unchanged import unchanged
 from converter.steps.order import make_plan
 from converter.steps.step import Options
 from converter.verification import verify
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
         Wanted,
     )
     from converter.monitor import Monitor
+    from converter.source.unchanged import Watch
 
 
 # An appliance writes in requests of up to 1 MiB or so: less than a few of them is no room.
@@ -262,8 +264,13 @@ class _Conversion:
         self._monitor.progress(name, 1.0)
 
     def run(self) -> Report:
+        with unchanged(self._request.sources) as watch:
+            return self._run(watch)
+
+    def _run(self, watch: Watch) -> Report:
         with self._phase("source", "reading the container"):
             source, container = self._open()
+            watch.add(source)
         overlays = _overlays(source, self._space.work)
         names = [results.image_name(self._request.name, disk) for disk in range(len(overlays))]
         images = [self._space.staged(name) for name in names]
@@ -278,6 +285,7 @@ class _Conversion:
             with self._phase("copy-rest", "waiting for the copy"):
                 for copy in copies:
                     copy.wait()
+        watch.check()  # it is not read any more
         if not self._request.wanted.as_is:
             with self._phase("lay-over", "laying the changes over the copy"):
                 for overlay, image in zip(overlays, images, strict=True):
