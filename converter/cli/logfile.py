@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from converter.cli.output import printable
+from converter.cli.output import emit, printable
 from converter.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +23,27 @@ class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter`."""
         return printable(super().format(record))
+
+
+class _File(logging.FileHandler):
+    """A file that goes on without what cannot be written: the work does not depend on it."""
+
+    failure: OSError | None = None
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Keep why a record could not be written."""
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            self.failure = error
+        else:
+            super().handleError(record)
+
+    def close(self) -> None:
+        """Close it, whether or not what it still holds can be written."""
+        try:
+            super().close()
+        except OSError as error:
+            self.failure = error
 
 
 @contextmanager
@@ -46,9 +68,12 @@ def keeping_log(path: Path | None, *, inputs: Sequence[Path]) -> Iterator[None]:
         log.setLevel(before)
         log.removeHandler(handler)
         handler.close()
+        if handler.failure is not None:
+            reason = handler.failure.strerror
+            emit(sys.stderr, f"converter: --log {path}: is not whole: {reason} [log-incomplete]")
 
 
-def _open(path: Path, inputs: Sequence[Path]) -> logging.Handler:
+def _open(path: Path, inputs: Sequence[Path]) -> _File:
     try:
         if any(path.exists() and item.exists() and path.samefile(item) for item in inputs):
             raise UsageError(
@@ -56,7 +81,7 @@ def _open(path: Path, inputs: Sequence[Path]) -> logging.Handler:
                 f"--log {path}: is an input, and inputs are kept",
                 hint="give a file of its own",
             )
-        handler = logging.FileHandler(path, encoding="utf-8", errors="replace")
+        handler = _File(path, encoding="utf-8", errors="replace")
     except OSError as error:
         raise UsageError(
             "log-unwritable",
