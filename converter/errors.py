@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+# No room for it, by the disk, a quota, or what one file may have (setrlimit(2), RLIMIT_FSIZE).
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class ConversionError(Exception):
@@ -121,7 +122,7 @@ class InterruptionError(ConversionError):
 
 
 def is_full(error: OSError) -> bool:
-    """Tell whether a disk or a quota had no room left."""
+    """Tell whether a disk, a quota or a limit had no room left."""
     return error.errno in _FULL
 
 

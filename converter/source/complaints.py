@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import signal
 from typing import TYPE_CHECKING, Final
 
-from converter.errors import ConversionError, DamagedInputError, HostError, UsageError
+from converter.errors import (
+    ConversionError,
+    DamagedInputError,
+    HostError,
+    UsageError,
+    writing_failed,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +46,8 @@ def judged(source: str, target: Path, status: int, said: str) -> ConversionError
 
 def host_fault(target: Path, status: int, said: str) -> ConversionError | None:
     """Make the error for a qemu-img that failed to write `target`, None if that was not why."""
+    if status == -signal.SIGXFSZ:
+        return writing_failed(target, OSError(errno.EFBIG, os.strerror(errno.EFBIG)), code="")
     if status < 0:
         return ConversionError(
             "tool-failed",

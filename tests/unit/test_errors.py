@@ -94,6 +94,7 @@ def test_a_refusal_always_has_findings() -> None:
     [
         (errno.ENOSPC, HostError, "disk-full"),
         (errno.EDQUOT, HostError, "disk-full"),
+        (errno.EFBIG, HostError, "disk-full"),
         (errno.EIO, ConversionError, "publish-failed"),
     ],
 )
@@ -101,3 +102,4 @@ def test_what_cannot_be_written(number: int, kind: type[ConversionError], code: 
     found = writing_failed(Path("/out/x"), OSError(number, "why"), code="publish-failed")
     assert type(found) is kind
     assert (found.code, found.message) == (code, "/out/x: why")
+    assert found.hint

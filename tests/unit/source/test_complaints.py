@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ LOCK = (
          DamagedInputError, "source-damaged", "a.vmdk"),
         (1, LOCK, UsageError, "source-in-use", "a.vmdk"),
         (-9, "", ConversionError, "tool-failed", "signal 9"),
+        (-signal.SIGXFSZ, "", HostError, "disk-full", "/out/target: File too large"),
     ],
 )  # fmt: skip
 def test_what_qemu_says(
@@ -36,3 +38,4 @@ def test_what_qemu_says(
     assert type(error) is kind
     assert error.code == code
     assert named in error.message
+    assert error.hint
