@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import guestfs
 
-from converter.errors import ConversionError, GuestError, HostError
-from converter.guest import fixed_appliance
+from converter.errors import ConversionError, GuestError, GuestRefusedError, HostError
+from converter.guest import fixed_appliance, sockets
 from converter.guest.blockdevices import CHUNK, ApplianceDevices, translated
 from converter.guest.interrupt import interruptible, kill_children
 from converter.guest.protocol import SECURITY, TEXT_LIMIT, Code, Ran
@@ -100,6 +100,7 @@ class Appliance(ApplianceDevices):
             handle.set_verbose(1)
             handle.set_trace(1)
         handle.set_tmpdir(str(self._directory))
+        sockets.sweep(Path(handle.get_sockdir()))
         fixed = fixed_appliance.prepare(handle.get_path())
         if fixed is not None:
             handle.set_path(str(fixed))
@@ -120,15 +121,32 @@ class Appliance(ApplianceDevices):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop it; after a failure without waiting for it to write anything."""
-        if kind is None:
+        """Stop it; after a failure without waiting for it to write anything.
+
+        What was found out from an appliance that has ended means nothing: it is told instead.
+        """
+        judged = isinstance(error, GuestError | GuestRefusedError)
+        if error is None or (judged and self._has_died()):
             self.close()
         else:
             self._stop()
 
+    def _has_died(self) -> bool:
+        return not self._handle.is_ready()
+
     def close(self) -> None:
-        """Unmount, let the appliance write everything, and stop it."""
+        """Unmount, let the appliance write everything, and stop it.
+
+        Raises `ConversionError` ``appliance-died`` when it is not there any more.
+        """
         try:
+            if self._has_died():
+                raise ConversionError(
+                    "appliance-died",
+                    "libguestfs' appliance ended while the guest was worked on",
+                    hint="somebody killed QEMU, or the kernel did for want of memory (see dmesg):"
+                    " convert again, and with --log FILE if it comes again",
+                )
             with translated("shutdown"):
                 self._handle.shutdown()
         finally:

@@ -8,7 +8,9 @@ import pytest
 
 from converter import process
 from converter.accelerator import choose
+from converter.errors import ConversionError, GuestError, GuestRefusedError
 from converter.guest.appliance import Appliance
+from converter.guest.protocol import Code
 from tests.contract import GuestContract, make_tree
 
 if TYPE_CHECKING:
@@ -20,7 +22,12 @@ pytestmark = pytest.mark.appliance
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
-    directory: Path = tmp_path_factory.mktemp("appliance")
+    with started(tmp_path_factory.mktemp("appliance")) as machine:
+        yield machine
+
+
+def started(directory: Path) -> Appliance:
+    """Start an appliance with an empty ext4."""
     disk = directory / "disk.raw"
     with disk.open("wb") as file:
         file.truncate(256 << 20)
@@ -30,8 +37,30 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
         ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(disk), str(overlay)]
     )
     settings = choose().libguestfs_settings
-    with Appliance([overlay], settings=settings, directory=directory) as machine:
-        yield machine
+    return Appliance([overlay], settings=settings, directory=directory)
+
+
+def end(machine: Appliance, error: Exception | None) -> None:
+    """Kill the appliance, notice, and go on, or end for another reason."""
+    machine.abort()
+    with pytest.raises(GuestError):
+        machine.devices()
+    if error is not None:
+        raise error
+
+
+class TestAnApplianceThatDies:
+    """Nothing that was found out with it counts, be it that all is well."""
+
+    @pytest.mark.parametrize(
+        "error",
+        [None, GuestError(Code.FAILED, "x"), GuestRefusedError("no-system", "there is none")],
+        ids=["well", "failed", "refused"],
+    )
+    def test_is_told(self, tmp_path: Path, error: Exception | None) -> None:
+        with pytest.raises(ConversionError) as raised, started(tmp_path) as machine:
+            end(machine, error)
+        assert (raised.value.code, raised.value.exit_code) == ("appliance-died", 6)
 
 
 class TestApplianceGuest(GuestContract):
