@@ -40,7 +40,7 @@ def hold(directory: Path) -> int | None:
             if error.errno == errno.EWOULDBLOCK:
                 return None
             raise
-        if _is_current(lock, directory / LOCK):
+        if is_current(lock, directory):
             return lock
         os.close(lock)
 
@@ -63,9 +63,10 @@ def is_ours(directory: Path) -> bool:
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
-def _is_current(lock: int, path: Path) -> bool:
+def is_current(lock: int, directory: Path) -> bool:
+    """Tell whether the held directory still is where it was made."""
     try:
-        return os.path.samestat(path.lstat(), os.fstat(lock))
+        return os.path.samestat((directory / LOCK).lstat(), os.fstat(lock))
     except FileNotFoundError:
         return False
 

@@ -8,6 +8,7 @@ leaves a directory without a holder, and the next run clears it away.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 import unicodedata
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
 
+# What a disk says that is full, was unplugged, or went bad: reads of a source never get here so.
+_OF_THE_DISK: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ESTALE, errno.ENXIO,
+     errno.ENODEV, errno.ENOTCONN, errno.ETIMEDOUT, errno.EPERM, errno.EACCES}
+)  # fmt: skip
 _PREFIX: Final = "converter-"
 # NAME_MAX is 255 bytes on Linux' filesystems; `.manifest.json` and the like are added to it.
 _LONGEST_NAME: Final = 200
@@ -131,8 +137,39 @@ class Workspace:
         """Remove the directory with all that was not published.
 
         What was published is taken back when the block ends with an error: it may be that somebody
-        interrupted it a moment too late.
+        interrupted it a moment too late. Raises `ConversionError` ``output-lost`` when it ends so
+        because the directory was taken away, ``output-failed`` for an `OSError` of its disk's,
+        `HostError` ``disk-full``.
         """
+        lost = self._is_lost()
+        translated = self._explained(error, lost=lost) if isinstance(error, Exception) else None
+        if lost:
+            os.close(self._lock)  # what has come to be in its place is another's
+        else:
+            self._leave(kind)
+        if translated is not None:
+            raise translated from error
+
+    def _is_lost(self) -> bool:
+        try:
+            return not locked.is_current(self._lock, self.directory)
+        except OSError:
+            return False  # it cannot be told
+
+    def _explained(self, error: Exception, *, lost: bool) -> ConversionError | None:
+        """Say what it means when work fails here, None when that is not this directory's fault."""
+        if lost:
+            return ConversionError(
+                "output-lost",
+                f"{self.directory}: was removed, or moved, while an image was made in it",
+                hint="convert again, and leave the output directory alone meanwhile",
+            )
+        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+            at = Path(error.filename or self.directory)
+            return writing_failed(at, error, code="output-failed")
+        return None
+
+    def _leave(self, kind: type[BaseException] | None) -> None:
         with deferred() as waiting:
             with contextlib.suppress(OSError):
                 if kind is None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -352,3 +353,49 @@ def test_a_signal_waits_until_all_is_published_and_takes_all_of_it_back(
         signal.signal(number, before)
     assert placed == FINALS
     assert names(tmp_path) == []
+
+
+class TestADiskThatFails:
+    @pytest.mark.parametrize(
+        ("number", "kind", "code"),
+        [
+            (errno.ENOSPC, HostError, "disk-full"),
+            (errno.EIO, ConversionError, "output-failed"),
+            (errno.EROFS, ConversionError, "output-failed"),
+        ],
+    )
+    def test_is_no_defect(
+        self, tmp_path: Path, number: int, kind: type[ConversionError], code: str
+    ) -> None:
+        def fail() -> None:
+            raise OSError(number, "why", str(tmp_path / "x"))
+
+        with pytest.raises(ConversionError, match="x: why") as raised:
+            convert(tmp_path, before=fail)
+        assert type(raised.value) is kind
+        assert raised.value.code == code
+        assert names(tmp_path) == []
+
+    def test_other_failures_stay_what_they_are(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError):
+            convert(tmp_path, before=(tmp_path / "missing").read_bytes)
+
+
+class TestAnOutputDirectoryThatIsTakenAway:
+    def test_is_told(self, tmp_path: Path) -> None:
+        output = tmp_path / "out"
+        with pytest.raises(ConversionError, match="was removed, or moved") as raised:
+            convert(output, before=lambda: shutil.rmtree(output))
+        assert (raised.value.code, raised.value.exit_code) == ("output-lost", 6)
+        assert names(tmp_path) == []
+
+    def test_what_another_run_made_in_its_place_stays(self, tmp_path: Path) -> None:
+        output = tmp_path / "out"
+
+        def replace() -> None:
+            output.rename(tmp_path / "away")
+            Workspace(output, "web").__enter__().staged("web.raw").write_text("another's")
+
+        with pytest.raises(ConversionError, match="was removed, or moved"):
+            convert(output, before=replace)
+        assert (output / ".web.partial" / "web.raw").read_text() == "another's"
