@@ -15,9 +15,9 @@ import stat
 from typing import TYPE_CHECKING, Any, Final
 
 from converter import process
-from converter.errors import UsageError
+from converter.errors import ConversionError, UsageError
 from converter.model import ByteRange, DiskFormat
-from converter.source.complaints import judged
+from converter.source.complaints import host_fault, judged
 from converter.source.reader import damaged
 
 if TYPE_CHECKING:
@@ -61,12 +61,19 @@ def create_overlay(disk: SourceDisk, *, directory: Path, name: str) -> Path:
         )
     _check(disk, backing, overlay)
     size = padded(disk.virtual_size)
-    process.run(
+    done = process.run(
         [
             "qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F", str(layers["driver"]),
             "-b", backing, str(overlay.absolute()), str(size),
-        ]
+        ],
+        check=False,
     )  # fmt: skip
+    if done.status != 0:
+        raise host_fault(overlay, done.status, done.reason) or ConversionError(
+            "overlay-failed",
+            f"{overlay}: cannot be made: {done.reason}",
+            hint="see to the disk that is written to, and convert again",
+        )
     return overlay
 
 

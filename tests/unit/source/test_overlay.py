@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from converter import process
+from converter.errors import ConversionError, HostError
 from converter.model import ByteRange, DiskFormat, SourceDisk
 from converter.source import open_source
-from converter.source.overlay import filename, node, padded, plain_data
+from converter.source.overlay import create_overlay, filename, node, padded, plain_data
 from tests.unit.source.build import (
     MIB,
     descriptor,
@@ -161,3 +164,32 @@ def test_plain_data_ends_where_the_disk_does(tmp_path: Path) -> None:
     disk = SourceDisk("a", DiskFormat.VHD, "fixed", 4096, file)
     assert plain_data(disk) == ByteRange(tmp_path, 512, 4096)
     assert plain_data(SourceDisk("a", DiskFormat.VHDX, "fixed", 4096, file)) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "code"),
+    [
+        (process.Completed(1, b"", b"x: No space left on device"), HostError, "disk-full"),
+        (process.Completed(-signal.SIGXFSZ, b"", b""), HostError, "disk-full"),
+        (process.Completed(1, b"", b"something else"), ConversionError, "overlay-failed"),
+    ],
+)
+def test_an_overlay_that_cannot_be_made(
+    work: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: process.Completed,
+    kind: type[ConversionError],
+    code: str,
+) -> None:
+    def run(argv: list[str], **_: Any) -> process.Completed:
+        if argv[1] == "info":
+            return process.Completed(0, b'{"virtual-size": 1024}', b"")
+        return answer
+
+    monkeypatch.setattr(process, "run", run)
+    path = stored(work.parent, "a.raw", pattern(1024))
+    [disk] = open_source([path], work=work).disks
+    with pytest.raises(ConversionError) as raised:
+        create_overlay(disk, directory=work, name="disk0")
+    assert (type(raised.value), raised.value.code) == (kind, code)
+    assert raised.value.hint
