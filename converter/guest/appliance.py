@@ -101,7 +101,7 @@ class Appliance(ApplianceDevices):
             handle.set_trace(1)
         handle.set_tmpdir(str(self._directory))
         sockets.sweep(Path(handle.get_sockdir()))
-        fixed = fixed_appliance.prepare(handle.get_path())
+        fixed = fixed_appliance.prepare(handle.get_path(), work=self._directory)
         if fixed is not None:
             handle.set_path(str(fixed))
         for disk in disks:

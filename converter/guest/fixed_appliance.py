@@ -28,17 +28,18 @@ _PARTS: Final = ("kernel", "initrd", "root")
 _TIMEOUT: Final = 600.0
 
 
-def prepare(search_path: str) -> Path | None:
+def prepare(search_path: str, *, work: Path) -> Path | None:
     """Give the directory of such an appliance, made from the parts in libguestfs' `search_path`.
 
-    None where there is none, and libguestfs is to do as it would.
+    `work` is for what supermin leaves when it is killed. None where there is none, and libguestfs
+    is to do as it would.
     """
     parts = next((p for p in map(_parts, search_path.split(":")) if p.is_dir()), None)
     base = cache.directory()
     if parts is None or base is None:
         return None
     try:
-        return _prepare(parts, base / "appliance")
+        return _prepare(parts, base / "appliance", work)
     except (ConversionError, FormatError, OSError) as error:
         log.debug("no appliance of our own: %s", error)
         return None
@@ -48,7 +49,7 @@ def _parts(directory: str) -> Path:
     return Path(directory) / "supermin.d"
 
 
-def _prepare(parts: Path, base: Path) -> Path | None:
+def _prepare(parts: Path, base: Path, work: Path) -> Path | None:
     base.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not cache.is_own(base):
         log.debug("%s: is not this user's alone", base)
@@ -56,8 +57,9 @@ def _prepare(parts: Path, base: Path) -> Path | None:
     built = base / "built"
     process.run(
         [
-            "supermin", "--build", "--if-newer", "--lock", str(base / "lock"), "--copy-kernel",
-            "-f", "ext2", "--host-cpu", platform.machine(), str(parts), "-o", str(built),
+            "env", f"TMPDIR={work.absolute()}", "supermin", "--build", "--if-newer",
+            "--lock", str(base / "lock"), "--copy-kernel", "-f", "ext2",
+            "--host-cpu", platform.machine(), str(parts), "-o", str(built),
         ],
         timeout=_TIMEOUT,
     )  # fmt: skip
