@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test thorough check unit docs clean
+.PHONY: help setup demo test thorough torture check unit docs clean
 
 # Two workers and many runs of the command share what was compiled once.
 unexport PYTHONDONTWRITEBYTECODE
@@ -17,6 +17,7 @@ help:
 	@echo 'make demo   build a real guest, convert it, boot the result, show the report'
 	@echo 'make test   all checks and tests'
 	@echo 'make thorough  conversions and boots of more guests than `make test` has time for'
+	@echo 'make torture   200 faults injected into conversions (as root, some 40 minutes; COUNT=, SEED=)'
 	@echo 'make check  linters and types'
 	@echo 'make unit   unit tests only'
 	@echo 'make docs   write docs/errors.md from the catalogue of codes'
@@ -54,6 +55,9 @@ thorough: setup
 docs: setup
 	@mkdir -p docs
 	$(BIN)/python -m converter.report.codes docs/errors.md
+
+torture: setup
+	$(BIN)/python -m tests.torture --count $(or $(COUNT),200) $(if $(SEED),--seed $(SEED))
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis out build *.egg-info

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _MARK = "CONVERTER_TEST_RUN"
 # Whoever runs the tests may have a driver store.
@@ -27,10 +27,13 @@ _FROM_A_TERMINAL = ("env", "--default-signal=INT")
 class Run:
     """A running `converter`, and whatever it starts: told by a mark in the environment."""
 
-    def __init__(self, *arguments: str | Path, **environment: str) -> None:
+    def __init__(
+        self, *arguments: str | Path, within: Sequence[str] = (), **environment: str
+    ) -> None:
+        """Start it; `within` is a command that runs another one in some place."""
         self._mark = uuid.uuid4().hex
         self.process = subprocess.Popen(
-            [*_FROM_A_TERMINAL, sys.executable, "-m", "converter", *map(str, arguments)],
+            [*within, *_FROM_A_TERMINAL, sys.executable, "-m", "converter", *map(str, arguments)],
             env={**os.environ, **_NO_STORE, **environment, _MARK: self._mark},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -1,0 +1,115 @@
+"""Sources that cannot be read, or are not what they were."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from tests.torture.faults.common import EDITING, THROUGH, flaky, settle, some_moment
+from tests.torture.flaky import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from random import Random
+
+    from tests.torture.faults.common import Allowed
+    from tests.torture.scene import Scene
+
+
+def unreadable(scene: Scene, random: Random, draw: Callable[[Random, int], Fault]) -> Fault:
+    size = min(path.stat().st_size for path in scene.guest.paths)
+    fault = draw(random, size)
+    allowed = {
+        4: {"source-damaged", "truncated", "grain-damaged"},
+        6: {"source-read-failed", "source-changed"},
+        **THROUGH,
+    }
+    with flaky(scene, fault) as guest:
+        through = settle(scene, scene.start(guest=guest), allowed)
+    if not through:
+        scene.rerun()
+    return fault
+
+
+def _count(random: Random) -> int:
+    """Draw a number of reads, of any order of magnitude."""
+    return int(2 ** random.uniform(0, 9))
+
+
+def bad(random: Random, size: int) -> Fault:
+    return Fault(bad=random.randrange(size))
+
+
+def gone(random: Random, _size: int) -> Fault:
+    return Fault(first=_count(random), last=1 << 62)
+
+
+def once(random: Random, _size: int) -> Fault:
+    number = _count(random)
+    return Fault(first=number, last=number)
+
+
+def cut(random: Random, size: int) -> Fault:
+    return Fault(cut_after=_count(random), cut_to=random.randrange(size))
+
+
+def _short(random: Random, _size: int) -> Fault:
+    return Fault(short=True)
+
+
+def harmless(scene: Scene, random: Random) -> Fault:
+    fault = _short(random, 0)
+    with flaky(scene, fault) as guest:
+        settle(scene, scene.start(guest=guest), THROUGH)
+    return fault
+
+
+def _append(path: Path, random: Random) -> None:
+    with path.open("ab") as file:
+        file.write(bytes(random.randrange(1, 9999)))
+
+
+def _truncate(path: Path, random: Random) -> None:
+    os.truncate(path, random.randrange(path.stat().st_size))
+
+
+def _overwrite(path: Path, random: Random) -> None:
+    with path.open("r+b") as file:
+        file.seek(random.randrange(path.stat().st_size - 512))
+        file.write(random.randbytes(512))
+
+
+def _overwrite_unseen(path: Path, random: Random) -> None:
+    """Overwrite, and put the time back: ctime tells."""
+    found = path.stat()
+    _overwrite(path, random)
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+def _replace(path: Path, random: Random) -> None:
+    other = path.with_name("other")
+    shutil.copy2(path, other)
+    other.replace(path)
+
+
+def _remove(path: Path, random: Random) -> None:
+    path.unlink()
+
+
+_CHANGES = (_append, _truncate, _overwrite, _overwrite_unseen, _replace, _remove)
+
+
+def changed(scene: Scene, random: Random) -> str:
+    """Convert what somebody else changes meanwhile."""
+    change = random.choice(_CHANGES)
+    moment = some_moment(random, ("copy", *EDITING))
+    guest = scene.copy_guest()
+    victim = scene.start(guest=guest)
+    reached = victim.reaches(moment, scene.reference)
+    change(random.choice(guest.paths), random)
+    allowed: Allowed = {6: {"source-changed"}}
+    if not settle(scene, victim, allowed if reached else {**allowed, **THROUGH}):
+        scene.rerun()
+    return f"{change.__name__.strip('_')} at {moment}"
