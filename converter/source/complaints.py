@@ -19,7 +19,10 @@ from converter.errors import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-_FULL: Final = re.compile("No space left on device|Disk quota exceeded|File too large")
+# The last is what `qemu-img create` makes of EFBIG.
+_FULL: Final = re.compile(
+    "No space left on device|Disk quota exceeded|File too large|The image size is too large"
+)
 _LOCKED: Final = re.compile("Failed to get .* lock|Is another process using the image")
 _TARGET: Final = re.compile(
     "error while writing|Could not create|Could not resize|Permission denied"

@@ -20,6 +20,8 @@ LOCK = (
     [
         (1, "qemu-img: error while writing at byte 0: No space left on device",
          HostError, "disk-full", "/out/target"),
+        (1, "qemu-img: x: The image size is too large for file format 'qcow2'",
+         HostError, "disk-full", "/out/target"),
         (1, "qemu-img: error while writing at byte 0: Input/output error",
          ConversionError, "copy-failed", "/out/target"),
         (1, "qemu-img: error while reading at byte 0: Input/output error",
