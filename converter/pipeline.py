@@ -8,6 +8,7 @@ The source is only read. The guest is changed on the overlay, in one appliance; 
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from contextlib import ExitStack, contextmanager
@@ -279,9 +280,9 @@ class _Conversion:
                 examination, after = self._edit(source, container, overlays, copies)
             except ConversionError as error:
                 _blame_the_source(copies, error)
-                _check_room(self._space.work)
+                _check_disk(self._space.work)
                 raise
-            _check_room(self._space.work)
+            _check_disk(self._space.work)
             with self._phase("copy-rest", "waiting for the copy"):
                 for copy in copies:
                     copy.wait()
@@ -335,7 +336,7 @@ class _Conversion:
                         write_table(overlays[0], tables[0], directory=self._space.work)
                         machine = stack.enter_context(_appliance(overlays, self._space.work))
             with self._phase("verify", "reading the changed guest again"):
-                after = inspect_machine(machine)
+                after = _inspect_again(machine)
                 verify(machine, before, after, examination.plan, options=examination.options)
                 machine.unmount()
         findings = (*examination.findings, *installed)
@@ -395,11 +396,28 @@ class _Conversion:
         )
 
 
-def _check_room(work: Path) -> None:
-    """Refuse to believe in a guest that was changed while the overlay could not grow.
+def _inspect_again(machine: Appliance) -> Inspection:
+    """Read the changed guest: what was accepted before is not refused now, but spoilt."""
+    try:
+        return inspect_machine(machine)
+    except GuestRefusedError as error:
+        raise ConversionError(
+            "verification-failed",
+            f"the changed guest cannot be read any more: {error.message}",
+            hint="see to the disk that is written to, and convert again; report it with the file"
+            " of --log if it comes again",
+        ) from error
+
+
+def _check_disk(work: Path) -> None:
+    """Refuse to believe in a guest that was changed while its overlay could not be written.
 
     The appliance sees a full disk as a bad one, and writes that fail late are not told to anybody.
     """
+    probe = work / "probe"
+    with probe.open("wb") as file:
+        os.fsync(file.fileno())
+    probe.unlink()
     free = shutil.disk_usage(work).free
     if free < _LEAST_ROOM:
         raise HostError(
