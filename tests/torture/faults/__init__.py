@@ -46,8 +46,8 @@ def _by(number: int, *, group: bool = False, again: bool = False) -> Callable[..
 
 
 KINDS: tuple[Kind, ...] = (
-    Kind("SIGKILL", 22, _by(signal.SIGKILL)),
-    Kind("SIGKILL to the group", 10, _by(signal.SIGKILL, group=True)),
+    Kind("SIGKILL", 18, _by(signal.SIGKILL)),
+    Kind("SIGKILL to the group", 8, _by(signal.SIGKILL, group=True)),
     *(Kind(name, 8, _by(number)) for name, number in _SIGNALS.items()),
     Kind("SIGINT to the group", 6, _by(signal.SIGINT, group=True)),
     Kind("SIGTERM twice", 6, _by(signal.SIGTERM, again=True)),
@@ -58,6 +58,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("disk too small", 14, room.small),
     Kind("disk fills up (tmpfs)", 10, partial(room.filled, filesystem=Tmpfs)),
     Kind("disk fills up (ext4)", 6, partial(room.filled, filesystem=Ext4)),
+    Kind("disk full for a while", 6, room.filled_for_a_while),
     Kind("TMPDIR full", 4, room.scratch_full),
     Kind("file size limit", 8, room.limited),
     Kind("log's disk full", 2, room.log_full),

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from tests.torture.faults.common import EDITING, FULL, MIB, THROUGH, WORKING, settle, some_moment
 from tests.torture.mounts import Ext4, Tmpfs, fill
+from tests.torture.scene import Moment
 
 if TYPE_CHECKING:
     from random import Random
 
-    from tests.torture.scene import Moment, Scene
+    from tests.torture.scene import Scene
 
 
 def small(scene: Scene, random: Random) -> str:
@@ -38,6 +39,23 @@ def filled(scene: Scene, random: Random, filesystem: type[Ext4 | Tmpfs]) -> Mome
         through = settle(scene, victim, FULL)
         filler.unlink()
         if not through:
+            scene.rerun()
+        shutil.rmtree(scene.output)
+    return moment
+
+
+def filled_for_a_while(scene: Scene, random: Random) -> Moment:
+    """Fill the disk up while the guest is changed, and make room again before anybody looks."""
+    moment = some_moment(random, ("appliance", "inspect", *["apply"] * 4))
+    with Tmpfs(scene.root / "disk", 256 * MIB) as disk:
+        scene.output = disk.path / "out"
+        victim = scene.start()
+        victim.reaches(moment, scene.reference)
+        filler = fill(disk.path, 0)
+        end = Moment("verify", random.random() / 2)
+        victim.reaches(end, scene.reference)
+        filler.unlink()
+        if not settle(scene, victim, FULL):
             scene.rerun()
         shutil.rmtree(scene.output)
     return moment
