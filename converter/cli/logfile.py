@@ -70,7 +70,7 @@ def keeping_log(path: Path | None, *, inputs: Sequence[Path]) -> Iterator[None]:
         handler.close()
         if handler.failure is not None:
             reason = handler.failure.strerror
-            emit(sys.stderr, f"converter: --log {path}: is not whole: {reason} [log-incomplete]")
+            emit(sys.stderr, f"converter: --log {path}: is not whole: {reason}")
 
 
 def _open(path: Path, inputs: Sequence[Path]) -> _File:

@@ -13,7 +13,7 @@ from converter.errors import (
     DamagedInputError,
     HostError,
     UsageError,
-    writing_failed,
+    disk_full,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def judged(source: str, target: Path, status: int, said: str) -> ConversionError
 def host_fault(target: Path, status: int, said: str) -> ConversionError | None:
     """Make the error for a qemu-img that failed to write `target`, None if that was not why."""
     if status == -signal.SIGXFSZ:
-        return writing_failed(target, OSError(errno.EFBIG, os.strerror(errno.EFBIG)), code="")
+        return disk_full(target, OSError(errno.EFBIG, os.strerror(errno.EFBIG)))
     if status < 0:
         return ConversionError(
             "tool-failed",

@@ -94,7 +94,7 @@ def log_full(scene: Scene, random: Random) -> Moment:
         fill(disk.path, 0)
         done = victim.wait()
         scene.ended(victim, done, THROUGH)
-        told = "log-incomplete" in done.stderr
+        told = "is not whole" in done.stderr
         scene.demand(told or not reached, "nobody is told that the log is not whole")
         scene.clean()
     return moment

@@ -25,7 +25,7 @@ def test_a_full_disk_does_not_end_the_work_and_is_told_once(
         log.debug("one")
         log.debug("another")
     assert capsys.readouterr().err == (
-        "converter: --log /dev/full: is not whole: No space left on device [log-incomplete]\n"
+        "converter: --log /dev/full: is not whole: No space left on device\n"
     )
 
 

@@ -36,7 +36,8 @@ def test_no_password_of_either_answer_file_is_shown() -> None:
     ],
 )
 def test_an_answer_file_that_is_of_no_use(*, is_generalized: bool, data: bytes, code: str) -> None:
-    facts = replace(FACTS, os=replace(WINDOWS, is_generalized=is_generalized))
+    image_state = GENERALIZED if is_generalized else ""
+    facts = replace(FACTS, os=replace(WINDOWS, image_state=image_state))
     recording = RecordingGuest(guest({}))
     storage = Storage(facts.disks, facts.filesystems, facts.volumes)
     STEP.run(Context(recording, facts, storage, Options(unattend=data)))
