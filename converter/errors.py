@@ -51,11 +51,18 @@ class InputError(ConversionError):
     """What was given is at fault: its subclasses say how."""
 
     def __init__(
-        self, code: str, message: str, *, hint: str = "", findings: tuple[Finding, ...] = ()
+        self,
+        code: str,
+        message: str,
+        *,
+        hint: str = "",
+        service_message: str = "",
+        findings: tuple[Finding, ...] = (),
     ) -> None:
         """Give all `findings` that were made, this fault included; without any, it is the one."""
         super().__init__(code, message, hint=hint)
-        self.findings = findings or (Finding(Severity.ERROR, code, message, hint),)
+        own = Finding(Severity.ERROR, code, message, hint, service_message)
+        self.findings = findings or (own,)
 
 
 class GuestRefusedError(InputError):

@@ -139,6 +139,8 @@ class _Envelope:
                 "ova-chunked-disk",
                 f"{self._name}: the disk {href!r} is split over several files",
                 hint="export it with ovftool without --chunkSize",
+                service_message="Disk validation failed [OVF file parsing error: OVA with chunked"
+                " disk files is not supported]",
             )
         if compression not in ("", "identity", "gzip"):
             raise GuestRefusedError(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from converter.source.vmdk_descriptor import Descriptor, ExtentLine
     from converter.source.vmdk_sparse import SparseHeader
 
+UNSUPPORTED: Final = "Disk validation failed [Unsupported VMDK File Format]"
 _COWD: Final = b"COWD"
 _SESPARSE: Final = 0xCAFEBABE.to_bytes(8, "little")
 _NO_PARENT: Final = "ffffffff"
@@ -46,6 +47,7 @@ def open_vmdk(reader: Reader, find: Callable[[str], ByteRange]) -> SourceDisk:
             "vmdk-child",
             f"{reader.name}: is a vmfsSparse VMDK, a snapshot of ESX",
             hint="consolidate the machine's snapshots and export it again",
+            service_message=UNSUPPORTED,
         )
     if head.startswith(sparse.MAGIC):
         return _open_sparse(reader)
@@ -162,6 +164,7 @@ def _refuse_unsupported(name: str, text: bytes, descriptor: Descriptor) -> None:
             "vmdk-rdm",
             f"{name}: is a raw device mapping ({mapping}); the data is on a device of the old host",
             hint="clone the disk to a thin VMDK (vmkfstools -i) and export that",
+            service_message=UNSUPPORTED,
         )
     if "sesparse" in kinds:
         raise _sesparse(name)
@@ -173,6 +176,7 @@ def _refuse_unsupported(name: str, text: bytes, descriptor: Descriptor) -> None:
             f"{name}: is a snapshot of another disk"
             f" ({descriptor.settings.get(_PARENT_HINT, 'parent not named')})",
             hint="consolidate the machine's snapshots and export it again",
+            service_message=UNSUPPORTED,
         )
 
 
@@ -181,4 +185,5 @@ def _sesparse(name: str) -> GuestRefusedError:
         "vmdk-sesparse",
         f"{name}: is a seSparse VMDK, a snapshot of ESX",
         hint="consolidate the machine's snapshots and export it again",
+        service_message=UNSUPPORTED,
     )
