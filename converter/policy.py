@@ -24,6 +24,7 @@ from converter.model import (
     WindowsFacts,
 )
 from converter.policy_windows import judge_windows_guest
+from converter.source import vmdk
 from converter.support import Verdict
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def _vmdk_subformat(source: Source, policy: Policy) -> Iterator[Finding]:
             "vmdk-subformat",
             f"{disk.label}: the service reads only streamOptimized VMDKs, this is {disk.subformat}",
             "export it as OVA, or use --policy open" if policy is Policy.AWS else "",
-            "Disk validation failed [Unsupported VMDK File Format]",
+            vmdk.UNSUPPORTED,
         )
 
 
@@ -292,6 +293,9 @@ def _release(facts: Facts) -> str:
 def _boot_modes(facts: Facts, wanted: BootMode | None) -> Iterator[Finding]:
     """BOOT-1, BOOT-7: firmware must find something to start."""
     possible = facts.boot_modes
+    loader = facts.linux.bootloader
+    if loader is not None and loader.kind in load("linux")["other_bootloaders"]:
+        return  # something starts it, and is refused by its name
     if not possible:
         yield no_bootable_partition()
     elif wanted is not None and wanted not in possible:

@@ -9,6 +9,7 @@ from converter.capabilities import capabilities, has_driver
 from converter.data import load
 from converter.model import (
     Array,
+    Bootloader,
     BootMode,
     ContainerFormat,
     DiskFormat,
@@ -94,6 +95,13 @@ def test_guests(facts: Facts, mode: BootMode | None, codes: list[str]) -> None:
     found = judge_guest(facts, Policy.OPEN, boot_mode=mode)
     assert [finding.code for finding in found] == codes
     assert all(finding.message and finding.hint for finding in found)
+
+
+@pytest.mark.parametrize("kind", ["lilo", "extlinux"])
+def test_a_boot_loader_that_is_refused_by_its_name_is_none_that_is_missing(kind: str) -> None:
+    loader = Bootloader(kind, f"/etc/{kind}.conf", frozenset(), None)
+    facts = replace(linux(bootloader=loader), boot_modes=frozenset())
+    assert judge_guest(facts, Policy.OPEN) == ()
 
 
 def system(distribution: str, version: str, release: str = KERNEL.release, **changed: Any) -> Facts:
