@@ -8,6 +8,7 @@ The source is only read. The guest is changed on the overlay, in one appliance; 
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import threading
@@ -78,6 +79,8 @@ if TYPE_CHECKING:
     from converter.monitor import Monitor
     from converter.source.unchanged import Watch
 
+
+log = logging.getLogger(__name__)
 
 # An appliance writes in requests of up to 1 MiB or so: less than a few of them is no room.
 _LEAST_ROOM: Final = 4 << 20
@@ -165,7 +168,8 @@ def judge(
     if wanted.as_is:
         return Examination(source, Plan(()), _distinct(tolerated(findings)), inspection)
     if is_refused(findings):
-        return Examination(source, Plan(()), findings, inspection)
+        further = _further(machine, inspection, wanted)
+        return Examination(source, Plan(()), _distinct(findings, further), inspection)
     provision = provide(facts.os, wanted)
     try:
         options = Options(
@@ -182,6 +186,20 @@ def judge(
     judged_plan = (*under(wanted.policy, plan.findings), *judge_room(facts, plan))
     found = (*findings, *provision.findings, *judged_plan)
     return Examination(source, plan, found, inspection, options)
+
+
+def _further(machine: Machine, inspection: Inspection, wanted: Wanted) -> tuple[Finding, ...]:
+    """Give what the steps would refuse in a guest that is refused already: it is mended but once.
+
+    What they fail on beside that comes of the guest's other faults.
+    """
+    try:
+        plan = make_plan(machine, inspection)
+    except ConversionError as error:
+        log.info("planned no further for a guest that is refused: %s", error.message)
+        return ()
+    found = (*under(wanted.policy, plan.findings), *judge_room(inspection.facts, plan))
+    return tuple(finding for finding in found if finding.severity is Severity.ERROR)
 
 
 def _plan(
