@@ -7,7 +7,8 @@ those with a name that ends in `+` are added to them. `@name@` stands for a valu
 
     [vars]            values for the templates; `architecture`, if it is not x86_64
     [[disks]]         table ("mbr", "gpt", ""), size, boot ("grub2", "grub", ""), partitions
-                      (size, type, fs, mount, label, active; or subvolumes = { name = mount })
+                      (size, type, fs, mount, label, active; or subvolumes = { name = mount };
+                      mkfs: its options where the guest is written onto a real disk)
     [[volumes]]       logical volumes: group, name, size, fs, mount
     [kernels.NAME]    see `kernels.Kernel`
     [files] [links]   content (false: none after all) and targets by path; UTF-16 for .CSV;
@@ -43,9 +44,12 @@ from tests.unit import efi_programs
 HERE = Path(__file__).parent
 _NAMESPACE = uuid.UUID("c0ffee00-0000-4000-8000-000000000000")
 _TEMPLATE = re.compile(r"@(?:(uuid|partuuid):([^@\s]+)|([a-z][a-z0-9_]*))@")
-_ELF = b"\x7fELF\2\1\1" + bytes(9) + b"\x02\0"
-# Of the ELF header of programs, and of EFI programs.
-_MACHINES = {"x86_64": (62, efi_programs.X86_64), "aarch64": (183, 0xAA64)}
+# Of the ELF header of programs: its class, and the machine; and of EFI programs.
+_MACHINES = {
+    "x86_64": (2, 62, efi_programs.X86_64),
+    "aarch64": (2, 183, 0xAA64),
+    "i386": (1, 3, 0x14C),
+}
 _DIRECTORIES = ("bin", "boot", "dev", "etc", "lib", "mnt", "proc", "run", "sbin", "sys", "usr/bin")
 _LABELS = {
     "/": b"system_u:object_r:root_t:s0",
@@ -226,6 +230,7 @@ class _Builder:
             Filesystem(name, kind, uuid_, row.get("label", "")),
             subvolumes=ids,
             default=row.get("default", ""),
+            mkfs=row.get("mkfs", ()),
         )
         for subvolume, mount in subvolumes.items():
             self._make_directory(device, f"/{subvolume}")
@@ -288,9 +293,9 @@ class _Builder:
             kernel = Kernel(**{key: frozen(value) for key, value in row.items()})
             for path, content in kernel.installed().items():
                 self._put(machine, path, content)
-        elf, efi = _MACHINES[data.get("architecture", "x86_64")]
+        size, elf, efi = _MACHINES[data.get("architecture", "x86_64")]
         for path in ("/bin/sh", *data.get("programs", ())):
-            self._put(machine, path, _ELF + elf.to_bytes(2, "little"), mode=0o755)
+            self._put(machine, path, _elf_header(size, elf), mode=0o755)
         if "dpkg" in data:
             self._put(machine, "/var/lib/dpkg/status", _dpkg_status(data["dpkg"]).encode())
         modes = {path: int(mode, 8) for path, mode in data.get("modes", {}).items()}
@@ -310,6 +315,10 @@ class _Builder:
         place = paths.resolve(machine, path)
         machine.mkdir(place.rpartition("/")[0] or "/")
         machine.write(place, content, mode=mode, uid=0, gid=0)
+
+
+def _elf_header(size: int, machine: int) -> bytes:
+    return bytes((*b"\x7fELF", size, 1, 1)) + bytes(9) + b"\x02\0" + machine.to_bytes(2, "little")
 
 
 def _dpkg_status(packages: dict[str, str]) -> str:

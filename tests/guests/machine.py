@@ -38,13 +38,15 @@ Tree = dict[str, Node]
 class Device:
     """What is on a partition or volume; `tree` has the paths of a filesystem's root.
 
-    `default` is the subvolume that is mounted unless another one is asked for.
+    `default` is the subvolume that is mounted unless another one is asked for. `mkfs` are options
+    of mkfs(8), where it is written onto a real disk.
     """
 
     found: Filesystem
     tree: Tree = field(default_factory=lambda: {"/": Node(FileKind.DIRECTORY, mode=0o755)})
     subvolumes: Mapping[str, int] = field(default_factory=dict)
     default: str = ""
+    mkfs: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Machine(MemoryGuest):
     ) -> None:
         """Make a machine with nothing mounted."""
         super().__init__()
-        self._disks = disks
+        self.disks = disks
         self._devices = {device.found.device: device for device in devices}
         self._volumes = tuple(volumes)
         self._mounted: list[_Mounted] = []
@@ -80,14 +82,18 @@ class Machine(MemoryGuest):
                 attributes = {"security.selinux": labels[best] + b"\0"}
                 self._nodes[path] = replace(node, attributes=attributes)
 
+    def contents(self, name: str) -> Device:
+        """Give what is on the device `name`."""
+        return self._devices[name]
+
     def devices(self) -> tuple[tuple[str, int], ...]:
         """See `BlockDevices`."""
-        return tuple((name, disk.size) for name, disk in self._disks.items())
+        return tuple((name, disk.size) for name, disk in self.disks.items())
 
     def read_device(self, device: str, *, offset: int, length: int) -> bytes:
         """See `BlockDevices`."""
         name = device.rstrip("0123456789")
-        disk = self._disks.get(name)
+        disk = self.disks.get(name)
         if disk is None:
             return bytes(length)
         number = device.removeprefix(name)

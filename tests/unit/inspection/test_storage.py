@@ -215,12 +215,12 @@ class TestReading:
 
     def test_a_table_that_makes_no_sense(self) -> None:
         machine = lab([holds("ext4", "1")], [holds("ext4", "2")])
-        broken = dict(machine._disks)["/dev/sdb"]
+        broken = dict(machine.disks)["/dev/sdb"]
         broken.put(446, b"\0\0\0\0\x83\0\0\0" + b"\xff" * 8)
         found = read_storage(machine)
         assert found.disks[1].table is TableType.NONE
         assert [device for device, _why in found.unreadable] == ["/dev/sdb"]
-        dict(machine._disks)["/dev/sda"].put(446, b"\0\0\0\0\x83\0\0\0" + b"\xff" * 8)
+        dict(machine.disks)["/dev/sda"].put(446, b"\0\0\0\0\x83\0\0\0" + b"\xff" * 8)
         with pytest.raises(DamagedInputError) as caught:
             read_storage(machine)
         assert caught.value.code == "partition-table-damaged"

@@ -49,7 +49,7 @@ def converted(made: Windows) -> tuple[Plan, WindowsMachine, Inspection, Inspecti
     machine.unmount()
     (table,) = [change for change in plan.changes if isinstance(change, ConvertTable)]
     for at, piece in table.pieces:
-        machine._disks["/dev/sda"].put(at, piece)
+        machine.disks["/dev/sda"].put(at, piece)
     after = inspect_machine(machine)
     verify(machine, before, after, plan)
     return plan, machine, before, after
