@@ -121,8 +121,11 @@ class ApplianceDevices:
             log.debug("%s", error.message)
 
     def _array(self, device: str) -> Array | None:
+        """Describe an array; None for one that did not start, which has a name and no bytes."""
         try:
             with translated(device):
+                if self._handle.blockdev_getsize64(device) == 0:
+                    return None
                 found: dict[str, str] = self._handle.md_detail(device)
         except GuestError as error:
             log.debug("%s", error.message)

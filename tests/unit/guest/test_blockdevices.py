@@ -68,13 +68,23 @@ DETAIL = {
 }  # fmt: skip
 
 
+def arrays(detail: dict[str, str], size: int = 4096) -> tuple[Array, ...]:
+    return devices(
+        debug="", list_md_devices=["/dev/md127"], blockdev_getsize64=size, md_detail=detail
+    ).arrays()
+
+
 def test_arrays() -> None:
-    found = devices(debug="", list_md_devices=["/dev/md127"], md_detail=DETAIL).arrays()
+    found = arrays(DETAIL)
     members = ("/dev/sda", "/dev/sdb")
     assert found == (Array("/dev/md127", "raid1", "a:b", "web:0", 2, 2, members),)
     lost = {**DETAIL, "device_dev_sdb_role": "spare"}
-    (array,) = devices(debug="", list_md_devices=["/dev/md127"], md_detail=lost).arrays()
+    (array,) = arrays(lost)
     assert array.is_degraded
+
+
+def test_an_array_that_did_not_start_is_none() -> None:
+    assert arrays(DETAIL, size=0) == ()
 
 
 def test_arrays_that_members_are_missing_of_are_started() -> None:
@@ -87,7 +97,10 @@ def test_arrays_that_members_are_missing_of_are_started() -> None:
 
 @pytest.mark.parametrize("failing", ["debug", "md_detail"])
 def test_arrays_that_cannot_be_started_or_described(failing: str) -> None:
-    answers: dict[str, Any] = {"debug": "", "list_md_devices": ["/dev/md127"], "md_detail": DETAIL}
+    answers: dict[str, Any] = {
+        "debug": "", "list_md_devices": ["/dev/md127"], "blockdev_getsize64": 4096,
+        "md_detail": DETAIL,
+    }  # fmt: skip
     answers[failing] = RuntimeError("no such call")
     assert len(devices(**answers).arrays()) == (1 if failing == "debug" else 0)
 
