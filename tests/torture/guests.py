@@ -12,21 +12,14 @@ import tempfile
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from converter import process
+from converter.guest.memory import Node
 from converter.model import FileKind
 from images.cache import digest, kept
 from images.exports import write
-from tests.guests import disks, harness, kernels
+from tests.guests import disks, harness, kernels, written
 from tests.trees import read_tree
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from converter.guest.memory import Node
-    from tests.guests.disks import Part
-    from tests.guests.machine import Device
 
 KINDS = ("raw", "vmdk-stream", "qcow2", "vhdx", "ova", "two-disks")
 _DATA = 24 << 20
@@ -79,7 +72,9 @@ def disks_of(kind: str) -> int:
 
 def guest(kind: str) -> Guest:
     """Give the guest in a container of `kind`, made when it is not in the cache."""
-    key = digest(*(Path(module) for module in (__file__, disks.__file__, kernels.__file__)))
+    key = digest(
+        *(Path(module) for module in (__file__, disks.__file__, kernels.__file__, written.__file__))
+    )
     directory = kept(f"torture-{kind}-{key}", partial(_make, kind))
     paths = tuple(sorted(path for path in directory.iterdir() if path.name.startswith("guest")))
     return Guest(kind, paths)
@@ -111,20 +106,11 @@ def _make(kind: str, directory: Path) -> None:
 
 
 def _disks(directory: Path, *, second: bool) -> list[Path]:
-    data = _fixture(second=second)
-    machine = harness.Fixture("torture", data).machine()
-    made = []
-    for name, disk in machine._disks.items():
-        image = directory / f"{name[5:]}.img"
-        with image.open("wb") as file:
-            file.truncate(disk.size)
-            for sector, content in disk.sectors.items():
-                file.seek(sector * disks.SECTOR)
-                file.write(content)
-        for part in disk.parts:
-            _fill(image, part, machine._devices[f"{name}{part.number}"])
-        made.append(image)
-    return made
+    machine = harness.Fixture("torture", _fixture(second=second)).machine()
+    noise = random.Random(0).randbytes(_DATA)  # noqa: S311
+    for device in ("/dev/sda1", "/dev/sdb1")[: 2 if second else 1]:
+        machine.contents(device).tree["/noise"] = Node(FileKind.FILE, data=noise, mode=0o644)
+    return written.write(machine, directory)
 
 
 def _fixture(*, second: bool) -> dict[str, Any]:
@@ -135,35 +121,3 @@ def _fixture(*, second: bool) -> dict[str, Any]:
         "disks": [_SYSTEM, *([_SECOND] if second else [])],
         "files": {**data["files"], "/etc/fstab": table},
     }
-
-
-def _fill(image: Path, part: Part, device: Device) -> None:
-    """Make a filesystem, or swap space, in a partition."""
-    with tempfile.TemporaryDirectory(dir=image.parent) as scratch:
-        made = Path(scratch, "partition")
-        with made.open("wb") as file:
-            file.truncate(part.size)
-        if device.found.type == "swap":
-            process.run(["mkswap", "-U", device.found.uuid, str(made)])
-        else:
-            tree = Path(scratch, "tree")
-            tree.mkdir()
-            _unfold(device.tree, tree)
-            (tree / "noise").write_bytes(random.Random(0).randbytes(_DATA))  # noqa: S311
-            options = ["-q", "-F", "-U", device.found.uuid, "-d", str(tree)]
-            process.run(["mkfs.ext4", *options, str(made)])
-        at = [f"seek={part.start // disks.MIB}", "bs=1M", "conv=sparse,notrunc", "status=none"]
-        process.run(["dd", f"if={made}", f"of={image}", *at])
-
-
-def _unfold(tree: Mapping[str, Node], directory: Path) -> None:
-    for path, node in sorted(tree.items()):
-        place = directory / path.lstrip("/")
-        if node.kind is FileKind.SYMLINK:
-            place.symlink_to(node.data.decode())
-        elif node.kind is FileKind.DIRECTORY:
-            place.mkdir(exist_ok=True)
-            place.chmod(node.mode)
-        else:
-            place.write_bytes(node.data)
-            place.chmod(node.mode)
