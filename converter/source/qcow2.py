@@ -145,12 +145,27 @@ def _refuse_features(reader: Reader, features: int) -> None:
     if features & _EXTERNAL:
         raise _foreign(reader, "an external data file")
     if features & _CORRUPT:
-        raise damaged("qcow2-corrupt", reader.name, "is marked as corrupt by QEMU")
+        raise damaged(
+            "qcow2-corrupt",
+            reader.name,
+            "is marked as corrupt by QEMU",
+            hint="export it again, or repair a copy: qemu-img check -r all",
+        )
     if features & _DIRTY:
-        raise damaged("qcow2-dirty", reader.name, "was not closed; run qemu-img check -r all")
+        raise damaged(
+            "qcow2-dirty",
+            reader.name,
+            "was not closed",
+            hint="run qemu-img check -r all on it, while no machine uses it",
+        )
     unknown = features & ~(_DIRTY | _CORRUPT | _EXTERNAL | _COMPRESSION | _EXTENDED_L2)
     if unknown:
-        raise damaged("qcow2-features", reader.name, f"needs unknown features {unknown:#x}")
+        raise damaged(
+            "qcow2-features",
+            reader.name,
+            f"needs unknown features {unknown:#x}",
+            hint="write it anew, where it comes from: qemu-img convert -O qcow2",
+        )
 
 
 def _check_tables(reader: Reader, layout: _Layout) -> None:

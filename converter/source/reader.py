@@ -144,9 +144,11 @@ def truncated(name: str, needed: int, there: int) -> DamagedInputError:
     )
 
 
-def damaged(code: str, name: str, what: str) -> DamagedInputError:
+def damaged(
+    code: str, name: str, what: str, *, hint: str = "copy it or export it again"
+) -> DamagedInputError:
     """Make the error for a header that is not what its format says."""
-    return DamagedInputError(code, f"{name}: {what}", hint="export the machine again")
+    return DamagedInputError(code, f"{name}: {what}", hint=hint)
 
 
 def size_zero(name: str) -> DamagedInputError:

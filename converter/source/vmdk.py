@@ -30,6 +30,7 @@ _MAPPINGS: Final = ("vmfsrawdevicemap", "vmfspassthroughrawdevicemap", "vmfsrdm"
                     "fulldevice", "partitioneddevice")  # fmt: skip
 # What QEMU looks for, anywhere in a descriptor.
 _PARENT_HINT: Final = "parentfilenamehint"
+_DESCRIPTOR: Final = "give the descriptor, the small .vmdk file, with all its extents beside it"
 
 
 def is_vmdk(head: bytes) -> bool:
@@ -62,14 +63,13 @@ def _open_sparse(reader: Reader) -> SourceDisk:
         raise damaged(
             "vmdk-extent",
             reader.name,
-            "is an extent without a descriptor; give the descriptor file",
+            "is an extent without a descriptor",
+            hint=_DESCRIPTOR,
         )
     descriptor = descriptors.parse(reader.name, text)
     _refuse_unsupported(reader.name, text, descriptor)
     if len(descriptor.extents) > 1:
-        raise damaged(
-            "vmdk-extent", reader.name, "is one extent of several; give the descriptor instead"
-        )
+        raise damaged("vmdk-extent", reader.name, "is one extent of several", hint=_DESCRIPTOR)
     header = sparse.with_footer(reader, header)
     sectors = _sectors(reader, header, descriptor)
     sparse.check_tables(reader, header)

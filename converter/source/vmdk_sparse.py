@@ -78,7 +78,12 @@ def read_header(reader: Reader, offset: int = 0) -> SparseHeader:
     if magic != MAGIC or version not in (1, 2, 3):
         raise damaged("vmdk-header", reader.name, f"no VMDK header of a known version ({version})")
     if flags & _NEWLINES and line_ends != _LINE_ENDS:
-        raise damaged("vmdk-header", reader.name, "was damaged by a transfer as text (FTP: binary)")
+        raise damaged(
+            "vmdk-header",
+            reader.name,
+            "was damaged by a transfer as text",
+            hint="copy it again in binary mode (FTP: binary)",
+        )
     if grain == 0 or grain & (grain - 1) or grain > _MAX_GRAIN:
         raise damaged("vmdk-header", reader.name, f"a grain of {grain} sectors is none")
     if not 0 < entries <= _MAX_ENTRIES:
