@@ -10,6 +10,7 @@ time, is an error: nobody could look it up. A code that is taken from another er
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import chain
@@ -27,10 +28,11 @@ from tests.syntax import (
     parameters,
     positional,
     raised_values,
+    taken,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tests.syntax import Place
 
@@ -50,6 +52,7 @@ _FIELDS: Final = {
 # A finding or an error that is there already has them.
 _PASSED_ON: Final = frozenset({"code", "severity", "message", "hint", "service_message"})
 _DEEPEST: Final = 8
+_KEBAB: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 _Call = tuple[Module, ast.Call, tuple[Function, ...]]
 
@@ -153,12 +156,14 @@ class _Scan:
             service = self._service(arguments)
         except _ParameterError:
             self._ask_callers(kind, arguments, scope, place, depth)
-        except (_LostError, KeyError) as error:
+        except (_LostError, KeyError, RecursionError) as error:
             self._lost.append(Lost(place, str(error)))
         else:
             for code in codes:
                 if HOLE in code:
                     self._lost.append(Lost(place, f"the code {code!r} is made at run time"))
+                elif not _KEBAB.fullmatch(code):
+                    self._lost.append(Lost(place, f"{code!r} is no code"))
                 else:
                     has_hint = self._has_hint(arguments)
                     self._given.append(Given(place, kind, code, severities, service, has_hint))
@@ -239,14 +244,29 @@ class _Scan:
                 return frozenset({name})
             case ast.Attribute():
                 return self._attribute(expression, scope)
-            case ast.Subscript(value=table):
-                return frozenset(
-                    chain.from_iterable(
-                        self._texts(item, at) for item, at in self._items(table, scope)
-                    )
-                )
+            case ast.Subscript() | ast.Call():
+                return self._chosen(expression, scope)
             case _:
                 raise _LostError(f"{ast.unparse(expression)} cannot be followed")
+
+    def _chosen(self, expression: ast.Subscript | ast.Call, scope: _Scope) -> frozenset[str]:
+        """Give what may be taken out of a table."""
+        match expression:
+            case ast.Subscript(value=table):
+                return self._any(self._items(table, scope))
+            case ast.Call(func=ast.Attribute(value=table, attr="get"), args=[_, *default]):
+                return self._any([*self._items(table, scope), *((item, scope) for item in default)])
+            case ast.Call(func=ast.Name(id="next"), args=[ast.GeneratorExp() as every, *default]):
+                found = self._any((item, scope) for item in default)
+                values = list(taken(every, every.elt.id)) if isinstance(every.elt, ast.Name) else []
+                if not values:
+                    return found | self._texts(every.elt, scope)
+                return found.union(*(self._value(*pair, scope) for pair in values))
+            case _:
+                raise _LostError(f"{ast.unparse(expression)} cannot be followed")
+
+    def _any(self, items: Iterable[tuple[ast.expr, _Scope]]) -> frozenset[str]:
+        return frozenset(chain.from_iterable(self._texts(item, at) for item, at in items))
 
     def _attribute(self, expression: ast.Attribute, scope: _Scope) -> frozenset[str]:
         full = full_name(expression, scope.module)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+Comprehension = ast.GeneratorExp | ast.ListComp | ast.SetComp | ast.DictComp
 # Where in a value something stands: indices, and None for any item of what is gone through.
 Place = tuple[int | None, ...]
 
@@ -93,10 +94,15 @@ def called(call: ast.Call) -> Iterator[ast.expr]:
 
 
 def raised_values(module: Module) -> Iterator[tuple[int, str]]:
-    """Give the lines that raise something whose class is a value: `raise kind("code", …)`."""
+    """Give the lines that raise something whose class is a value: `raise kind("code", …)`.
+
+    One with the code of another error (``type(error)(error.code, …)``) has it from there.
+    """
     for node in ast.walk(module.tree):
         match node:
             case ast.Raise(exc=ast.Call(func=ast.Attribute())):
+                continue
+            case ast.Raise(exc=ast.Call(args=[ast.Attribute(attr="code"), *_])):
                 continue
             case ast.Raise(exc=ast.Call(func=ast.Name(id=name))) if (
                 name[0].isupper() or name in module.makers
@@ -127,9 +133,15 @@ def parameters(function: Function) -> frozenset[str]:
 def local_values(function: Function, name: str) -> Iterator[tuple[ast.expr, Place]]:
     yield from assignments(function.body, name)
     for node in ast.walk(function):
-        if isinstance(node, ast.comprehension):
-            for path in _paths(node.target, name):
-                yield node.iter, (None, *path)
+        if isinstance(node, Comprehension):
+            yield from taken(node, name)
+
+
+def taken(comprehension: Comprehension, name: str) -> Iterator[tuple[ast.expr, Place]]:
+    """Give what a comprehension goes through to fill its own variable `name`."""
+    for generator in comprehension.generators:
+        for path in _paths(generator.target, name):
+            yield generator.iter, (None, *path)
 
 
 def assignments(body: Sequence[ast.stmt], name: str) -> Iterator[tuple[ast.expr, Place]]:

@@ -57,7 +57,23 @@ def scanned(root: Path, text: str) -> tuple[set[tuple[str, ...]], list[str]]:
          '    def g(self):\n        return self.f("method")'), {"method"}),
         (('from functools import partial\ndef f(code, x):\n    return HostError(code)\n'
          'g = partial(f, "partial")'), {"partial"}),
+        (
+            '_T = {"k": "one"}\ndef f(x):\n    raise HostError(_T.get(x, "other"))',
+            {"one", "other"},
+        ),
+        (
+            ('_T = {"k": "one"}\ndef f(x):\n'
+            '    raise HostError(next((v for k, v in _T.items() if k in x), Code.GONE))'),
+            {"one", "of-a-class"},
+        ),
+        (
+            ('_T = {"k": "one"}\ndef f(x):\n'
+            "    code = next((code for k, code in _T.items() if k in x), Code.GONE)\n"
+            "    raise HostError(code)"),
+            {"one", "of-a-class"},
+        ),
         ("def f(error):\n    raise HostError(error.code)", set()),
+        ("def f(error):\n    raise type(error)(error.code)", set()),
     ],
 )  # fmt: skip
 def test_codes_are_followed(tmp_path: Path, text: str, codes: set[str]) -> None:
@@ -88,7 +104,9 @@ def test_a_finding_keeps_code_and_severity_together(tmp_path: Path) -> None:
     ("text", "why"),
     [
         ('def f(x):\n    raise HostError(f"table-{x}", "m")', "is made at run time"),
+        ('raise HostError("", "m")', "'' is no code"),
         ("def f(x):\n    raise HostError(x, 'm')", "nothing is known of who calls f()"),
+        ("def f(x):\n    y = x\n    x = y\n    raise HostError(x, 'm')", "recursion"),
         ("def f():\n    raise HostError(str(1), 'm')", "str(1) cannot be followed"),
         ("def f():\n    raise HostError(nowhere, 'm')", "nowhere cannot be followed"),
         ("def f(kind):\n    raise kind('one', 'm')", "kind is no known class"),
