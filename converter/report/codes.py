@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,8 +26,17 @@ Everything that is found, and everything that ends a run, has a code that stays 
 All that is wrong with a guest is told together. `--policy aws` refuses what VM Import/Export
 refuses, `--policy open` (the default of the command line) only what cannot be converted correctly;
 with `--no-changes` a guest that could be read is warned of, not refused. What is told *at
-once* do not wait for libguestfs' appliance, which takes some seconds to start.
+once* does not wait for libguestfs' appliance, which takes some seconds to start.
 """
+_COLUMNS: Final = (
+    "code",
+    "meaning",
+    "cause",
+    "what to do",
+    "verdict",
+    "told",
+    "VM Import/Export says",
+)
 _TITLES: Final = {
     Kind.CONTAINER: "Refused containers",
     Kind.GUEST: "Refused guests",
@@ -58,21 +68,25 @@ def _title(kind: Kind) -> str:
 
 
 def _section(kind: Kind, entries: Sequence[Entry]) -> str:
-    columns = ["code", "meaning", "cause", "what to do"]
-    if kind in OF_INPUT:
-        columns += ["verdict", "told"]
-    if any(entry.service for entry in entries):
-        columns.append("VM Import/Export says")
-    lines = [_line(columns), _line(["---"] * len(columns))]
-    lines += [_line(_cells(entry)[: len(columns)]) for entry in entries]
-    return "\n".join([f'\n## <a id="kind-{kind}"></a>{_title(kind)}\n', *lines])
+    """Give a table of the columns that have anything in them."""
+    rows = [_cells(entry) for entry in entries]
+    used = [bool(any(column)) for column in zip(*rows, strict=True)]
+    lines = [list(compress(row, used)) for row in (_COLUMNS, ["---"] * len(_COLUMNS), *rows)]
+    return "\n".join([f'\n## <a id="kind-{kind}"></a>{_title(kind)}\n', *map(_line, lines)])
 
 
 def _cells(entry: Entry) -> list[str]:
-    cells = [f'<a id="{entry.code}"></a>`{entry.code}`', entry.meaning, entry.cause, entry.cure]
-    if entry.kind in OF_INPUT:
-        cells += [entry.verdict, "with the appliance" if entry.needs_appliance else "at once"]
-    return [*cells, "<br>".join(f"`{text}`" for text in entry.service)]
+    is_of_input = entry.kind in OF_INPUT
+    told = "with the appliance" if entry.needs_appliance else "at once"
+    return [
+        f'<a id="{entry.code}"></a>`{entry.code}`',
+        entry.meaning,
+        entry.cause,
+        entry.cure,
+        entry.verdict if is_of_input else "",
+        told if is_of_input else "",
+        "<br>".join(f"`{text}`" for text in entry.service),
+    ]
 
 
 def _line(cells: Sequence[str]) -> str:
