@@ -151,42 +151,45 @@ _BLANK = '<Disk ovf:capacity="1" ovf:diskId="d0"/>'
 _HYPER_V_LOG = build.vhdx_header(sequence=2, log=b"l" * 16)
 _ENTRY = b"loge".ljust(32, b"\0") + b"l" * 16
 
+# What most of these disks hold.
+NOTHING = "no-partitions"
+
 SERVICE_ONLY = (
     Row(
         "a VMDK that is not stream-optimized",
         qemu("a.vmdk", "vmdk", "-o", "subformat=monolithicSparse"),
-        ("vmdk-subformat",),
+        ("vmdk-subformat", NOTHING),
         AWS,
         says=(UNSUPPORTED_VMDK,),
     ),
-    Row("an OVF beside its disk", ovf_beside_its_disk, ("container-not-in-service",), AWS),
-    Row("a VDI", qemu("a.vdi", "vdi"), ("container-not-in-service",), AWS),
+    Row("an OVF beside its disk", ovf_beside_its_disk, ("container-not-in-service", NOTHING), AWS),
+    Row("a VDI", qemu("a.vdi", "vdi"), ("container-not-in-service", NOTHING), AWS),
     Row(
         "a raw disk in gzip",
         compressed("a.raw.gz", bytes(MIB)),
-        ("container-not-in-service",),
+        ("container-not-in-service", NOTHING),
         AWS,
     ),
     Row(
         "a qcow2 of 16 TiB",
         qemu("a.qcow2", "qcow2", size="16T"),
-        ("container-not-in-service", "disk-too-large"),
+        ("container-not-in-service", "disk-too-large", NOTHING),
         AWS,
     ),
-    Row("a VHDX of 16 TiB", qemu("a.vhdx", "vhdx", size="16T"), ("disk-too-large",), AWS),
-    Row("a raw disk of 8 TiB", sparse(".raw", 8 * TIB), ("disk-too-large",), AWS),
-    Row("22 disks", sparse(".raw", MIB, count=22), ("too-many-disks",), AWS),
+    Row("a VHDX of 16 TiB", qemu("a.vhdx", "vhdx", size="16T"), ("disk-too-large", NOTHING), AWS),
+    Row("a raw disk of 8 TiB", sparse(".raw", 8 * TIB), ("disk-too-large", NOTHING), AWS),
+    Row("22 disks", sparse(".raw", MIB, count=22), ("too-many-disks", NOTHING), AWS),
     Row(
         "22 disks, of 8 TiB",
         sparse(".raw", 8 * TIB, count=22),
-        ("disk-too-large", "too-many-disks"),
+        ("disk-too-large", "too-many-disks", NOTHING),
         AWS,
     ),
 )
 
 REFUSED_ALWAYS = (
-    Row("75 disks", sparse(".raw", MIB, count=75), ("too-many-disks",)),
-    Row("a qcow2 of 65 TiB", qemu("a.qcow2", "qcow2", size="65T"), ("disk-too-large",)),
+    Row("75 disks", sparse(".raw", MIB, count=75), ("too-many-disks", NOTHING)),
+    Row("a qcow2 of 65 TiB", qemu("a.qcow2", "qcow2", size="65T"), ("disk-too-large", NOTHING)),
     Row("a VMDK's snapshot", vmdk_snapshot, ("vmdk-child",), says=(UNSUPPORTED_VMDK,)),
     Row(
         "a snapshot of ESX",

@@ -61,6 +61,8 @@ def _damaged(name: str, made: Build, code: str, *says: str) -> Row:
 
 _VHD = qemu("a.vhd", "vpc", "-o", "subformat=dynamic,force_size=on")
 _QCOW2 = qemu("a.qcow2", "qcow2")
+# Its entry in the L2 table: compressed, in one sector, where the first cluster is.
+_PACKED = 1 << 62 | 5 << 16
 _VHDX = qemu("a.vhdx", "vhdx")
 _VDI = qemu("a.vdi", "vdi", "-o", "static=on")
 _FEATURES = 72
@@ -141,6 +143,11 @@ ROWS = (
         "qcow2-table",
     ),
     _damaged(
+        "a qcow2 whose first cluster does not unpack",
+        stored("a.qcow2", lambda: build.qcow2({0: b"\xff" * 512}, MIB, table={0: (_PACKED,)})),
+        "qcow2-cluster",
+    ),
+    _damaged(
         "a VHDX without headers",
         patched(_VHDX, {64 << 10: b"none", 128 << 10: b"none"}),
         "vhdx-header",
@@ -180,10 +187,11 @@ ROWS = (
     ),
     _damaged("an OVA without its disk", packed(build.ovf()), "member-missing"),
     _damaged("an OVA that was changed", ova_changed_since, "ova-manifest-mismatch"),
-    _damaged(
-        "an OVA with a manifest of nothing",
+    Row(
+        "an OVA with a manifest of nothing, and without its disk",
         packed(build.ovf(), ("a.mf", b"no manifest\n")),
-        "ova-manifest-invalid",
+        ("member-missing", "ova-manifest-invalid"),
+        status=DAMAGED,
     ),
     _damaged(
         "an OVA with a damaged header",

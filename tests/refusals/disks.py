@@ -128,12 +128,32 @@ def sealed(directory: Path) -> Sequence[Path]:
     return [disk]
 
 
-def damaged_table(directory: Path) -> Sequence[Path]:
-    """A GPT of which both copies are damaged."""
-    disk = directory / "disk.raw"
+def _one_partition(disk: Path, kind: str) -> Path:
     with disk.open("wb") as file:
         file.truncate(64 * MIB)
-    process.run(["sfdisk", "--quiet", "--no-tell-kernel", str(disk)], stdin=b"label: gpt\ntype=L\n")
+    table = f"label: gpt\ntype={kind}\n".encode()
+    process.run(["sfdisk", "--quiet", "--no-tell-kernel", str(disk)], stdin=table)
+    return disk
+
+
+def behind_an_empty_esp(*halves: str) -> Build:
+    """Only a look into its ESP tells that nothing starts the machine."""
+
+    def made(directory: Path) -> Sequence[Path]:
+        disk, volume = _one_partition(directory / "esp.raw", "U"), directory / "volume"
+        with volume.open("wb") as file:
+            file.truncate(40 * MIB)
+        process.run(["mkfs.vfat", str(volume)])
+        written.lay(volume, disk, MIB)
+        volume.unlink()
+        return [disk, *volumes.halves(*halves)]
+
+    return made
+
+
+def damaged_table(directory: Path) -> Sequence[Path]:
+    """A GPT of which both copies are damaged."""
+    disk = _one_partition(directory / "disk.raw", "L")
     for sector in (1, (64 * MIB >> 9) - 1):
         written.put(disk, (sector << 9) + 16, bytes(4))
     return [disk]
@@ -236,7 +256,7 @@ ROWS = (
     _row("a root without its journal", damaged_root, "mount-failed"),
     Row(
         "halves of a volume group and of an array",
-        lambda _: volumes.halves("group-1", "stripe-1"),
+        behind_an_empty_esp("group-1", "stripe-1"),
         ("unknown-os", "volume-group-inactive"),
         says=(
             UNKNOWN_SYSTEM,
