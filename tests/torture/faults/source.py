@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from typing import TYPE_CHECKING
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     from tests.torture.scene import Scene
 
 
-def unreadable(scene: Scene, random: Random, draw: Callable[[Random, int], Fault]) -> Fault:
-    size = min(path.stat().st_size for path in scene.guest.paths)
-    fault = draw(random, size)
+def unreadable(scene: Scene, random: Random, draw: Callable[[Random, Path], Fault]) -> Fault:
+    """Convert from a disk, or a share, that gives up now and then, or altogether."""
+    fault = draw(random, random.choice(scene.guest.paths))
     allowed = {
         4: {"source-damaged", "truncated", "grain-damaged"},
         6: {"source-read-failed", "source-changed"},
@@ -38,29 +39,28 @@ def _count(random: Random) -> int:
     return int(2 ** random.uniform(0, 9))
 
 
-def bad(random: Random, size: int) -> Fault:
-    return Fault(bad=random.randrange(size))
+def bad(random: Random, path: Path) -> Fault:
+    """Damage a byte that is no hole's."""
+    with path.open("rb") as file, contextlib.suppress(OSError):  # after it there is no more
+        return Fault(bad=file.seek(random.randrange(path.stat().st_size), os.SEEK_DATA))
+    return Fault(bad=0)
 
 
-def gone(random: Random, _size: int) -> Fault:
+def gone(random: Random, _path: Path) -> Fault:
     return Fault(first=_count(random), last=1 << 62)
 
 
-def once(random: Random, _size: int) -> Fault:
+def once(random: Random, _path: Path) -> Fault:
     number = _count(random)
     return Fault(first=number, last=number)
 
 
-def cut(random: Random, size: int) -> Fault:
-    return Fault(cut_after=_count(random), cut_to=random.randrange(size))
+def cut(random: Random, path: Path) -> Fault:
+    return Fault(cut_after=_count(random), cut_to=random.randrange(path.stat().st_size))
 
 
-def _short(random: Random, _size: int) -> Fault:
-    return Fault(short=True)
-
-
-def harmless(scene: Scene, random: Random) -> Fault:
-    fault = _short(random, 0)
+def harmless(scene: Scene, _random: Random) -> Fault:
+    fault = Fault(short=True)
     with flaky(scene, fault) as guest:
         settle(scene, scene.start(guest=guest), THROUGH)
     return fault
