@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+import converter.cache
 from converter.handoff import manifest
 from tests.command import Done, Run
 from tests.torture.guests import Guest, trees
@@ -79,13 +80,15 @@ class Victim(Run):
         self._said: list[str] = []
         self._news = threading.Condition()
         self._answer = ""
+        assert self.process.stdout
+        assert self.process.stderr
+        self._streams = (self.process.stderr, self.process.stdout)
         self._readers = [threading.Thread(target=self._listen), threading.Thread(target=self._read)]
         for reader in self._readers:
             reader.start()
 
     def _listen(self) -> None:
-        assert self.process.stderr
-        for line in self.process.stderr:
+        for line in self._streams[0]:
             now = time.monotonic()
             with self._news:
                 self._said.append(line)
@@ -98,8 +101,7 @@ class Victim(Run):
             self._news.notify_all()
 
     def _read(self) -> None:
-        assert self.process.stdout
-        self._answer = self.process.stdout.read()
+        self._answer = self._streams[1].read()
 
     def reaches(self, moment: Moment, reference: Reference) -> bool:
         """Wait for a moment; tell whether the run was there then."""
@@ -145,8 +147,9 @@ class Victim(Run):
         if endless:
             self.send(signal.SIGKILL, group=True)
         self.process.wait()
-        for reader in self._readers:
+        for reader, stream in zip(self._readers, self._streams, strict=True):
             reader.join()
+            stream.close()
         stderr = "".join(self._said) + ("\n(killed: it did not end)" if endless else "")
         return Done(self.process.returncode, self._answer, stderr)
 
@@ -168,11 +171,20 @@ class Scene:
     reference: Reference
     problems: list[str] = field(default_factory=list)
     output: Path = field(init=False)
+    # What runs have to find, though it lies where they find only what is private: by where it is.
+    _kept: dict[Path, Path] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.output = self.root / "out"
         for name in (*_PRIVATE.values(), "scratch", "runtime"):
             (self.root / name).mkdir(parents=True)
+        cached = converter.cache.directory()
+        for path in filter(None, (REPOSITORY, self.root.parent, cached)):
+            for place, name in _PRIVATE.items():
+                if path.is_relative_to(place):
+                    inside = self.root / name / path.relative_to(place)
+                    inside.mkdir(parents=True, exist_ok=True)
+                    self._kept[inside] = path
 
     def copy_guest(self) -> Guest:
         """Give a copy of the guest that may be harmed."""
@@ -188,12 +200,8 @@ class Scene:
     ) -> Victim:
         """Begin to convert, in a namespace of its own where all that is temporary is private."""
         sources = (guest or self.guest).paths
-        pairs = [f"{self.root / name}:{place}" for place, name in _PRIVATE.items()]
-        for kept in (REPOSITORY, self.root):
-            if kept.is_relative_to("/tmp"):
-                inside = self.root / "tmp" / kept.relative_to("/tmp")
-                inside.mkdir(parents=True, exist_ok=True)
-                pairs.insert(0, f"{kept}:{inside}")
+        pairs = [f"{path}:{inside}" for inside, path in self._kept.items()]
+        pairs += [f"{self.root / name}:{place}" for place, name in _PRIVATE.items()]
         within = ("unshare", "-m", "--propagation", "slave", "sh", "-euc", _INTO, "sh", *limits)
         arguments = (*sources, "-o", self.output, "--name", NAME, *options)
         places = {
@@ -274,14 +282,12 @@ class Scene:
 
     def clean(self) -> None:
         """Check that nothing is left that is no result."""
-        left = [path for path in _everything(self.output) if not path.startswith(NAME)]
+        left = [path for path in _everything(self.output) if not path.name.startswith(NAME)]
         for name in (*_PRIVATE.values(), "scratch", "runtime"):
-            left += [f"{name}/{path}" for path in _everything(self.root / name)]
-        # Where the repository is bound into a private /tmp.
-        own = [part.relative_to("/") for part in (REPOSITORY, self.root)]
-        kept = {str(above) for path in own for above in (path, *path.parents)}
-        left = [path for path in left if path not in kept]
-        self.demand(not left, f"files are left: {left}")
+            left += _everything(self.root / name)
+        mounted = {above for inside in self._kept for above in (inside, *inside.parents)}
+        left = [path for path in left if path not in mounted]
+        self.demand(not left, f"files are left: {[str(path) for path in left]}")
 
     def rerun(self) -> None:
         """Convert again, and check that nothing of the injured run is in the way, or left."""
@@ -303,10 +309,8 @@ class Scene:
         self.demand(not left, f"mounts or loop devices are left: {left}")
 
 
-def _everything(directory: Path) -> list[str]:
-    if not directory.is_dir():
-        return []
-    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*"))
+def _everything(directory: Path) -> list[Path]:
+    return sorted(directory.rglob("*"))
 
 
 def _children(pid: int) -> list[int]:
