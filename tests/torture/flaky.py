@@ -45,6 +45,9 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
     short: bool = False
     delay: float = 0.0
 
+    def __str__(self) -> str:
+        return msgspec.json.encode(self).decode()
+
 
 @contextmanager
 def flaky(directory: Path, at: Path, fault: Fault) -> Iterator[None]:
@@ -53,7 +56,7 @@ def flaky(directory: Path, at: Path, fault: Fault) -> Iterator[None]:
     argv = [sys.executable, "-m", "tests.torture.flaky", str(directory), str(at)]
     said = at.with_name(f"{at.name}.log")
     with said.open("wb") as log:
-        server = subprocess.Popen([*argv, msgspec.json.encode(fault).decode()], stderr=log)
+        server = subprocess.Popen([*argv, str(fault)], stderr=log)
     try:
         while not at.is_mount():
             if server.poll() is not None:
