@@ -33,13 +33,13 @@ def some_moment(random: Random, phases: Sequence[str] = tuple(PHASES)) -> Moment
     return Moment(phase, random.choice((0.0, *(random.random() for _ in range(3)))))
 
 
-def settle(scene: Scene, victim: Victim, allowed: Allowed, *, clean: bool = True) -> bool:
+def settle(scene: Scene, victim: Victim, allowed: Allowed, *, killed: bool = False) -> bool:
     """Check how an injured run ended; tells whether it was through."""
     if scene.ended(victim, victim.wait(), allowed):
         scene.clean()
         return True
-    scene.nothing_published()
-    if clean:
+    scene.nothing_published(killed=killed)
+    if not killed:
         scene.clean()
     return False
 

@@ -38,7 +38,7 @@ def signalled(scene: Scene, random: Random, number: int, *, group: bool, again: 
     elif moment.phase == "load" and reached:
         # Python is not yet loaded, or the command line is not: nothing was begun.
         allowed |= {130: {"interrupted", "(none)"}, -number: set()}
-    if not settle(scene, victim, allowed, clean=number != signal.SIGKILL):
+    if not settle(scene, victim, allowed, killed=number == signal.SIGKILL):
         scene.rerun()
     return moment
 

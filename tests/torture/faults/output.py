@@ -42,19 +42,9 @@ def power_cut(scene: Scene, random: Random) -> Moment:
             scene.whole()
         else:
             scene.demand(done.code != 0, "done, and all of it is lost")
-            rerun(scene)
+            scene.rerun()
         shutil.rmtree(scene.output, ignore_errors=True)
     return moment
-
-
-def rerun(scene: Scene) -> None:
-    """Convert again, where the last run may have left some of its results: it takes them back."""
-    victim = scene.start()
-    done = victim.wait()
-    scene.demand(done.code == 0, f"a rerun gave exit {done.code}: {done.stderr[-600:]}")
-    if done.code == 0:
-        scene.whole()
-    scene.clean()
 
 
 def two_at_once(scene: Scene, random: Random) -> Moment:
@@ -76,7 +66,7 @@ def two_at_once(scene: Scene, random: Random) -> Moment:
         scene.whole()
         scene.clean()
     else:
-        scene.nothing_published()
+        scene.nothing_published(killed=number == signal.SIGKILL)
         scene.rerun()
     return moment
 
@@ -98,8 +88,9 @@ def lost(scene: Scene, random: Random) -> str:
     if done.code != 0:
         scene.ended(victim, done, {6: {"output-lost"}})
         scene.nothing_published()
-    scene.rerun()
     shutil.rmtree(away, ignore_errors=True)
+    shutil.rmtree(scene.output, ignore_errors=True)
+    scene.rerun()
     return f"{'removed' if removed else 'moved'} at {moment}"
 
 
