@@ -310,7 +310,7 @@ _TOOLS: Final = {
 
 
 def _pour(tool: str, arguments: Sequence[str | Path], file: IO[bytes], limit: int) -> None:
-    """Write what a tool makes of a file, which is not to be more than `limit` bytes."""
+    """Write what a tool makes of the files among its arguments: at most `limit` bytes."""
     package, what = _TOOLS[tool]
     if shutil.which(tool) is None:
         raise HostError(
@@ -318,8 +318,10 @@ def _pour(tool: str, arguments: Sequence[str | Path], file: IO[bytes], limit: in
             f"{tool} is not installed: without it, {what} cannot be read",
             hint=f"apt-get install {package}, or unpack it elsewhere and import the directory",
         )
+    read = [item for item in arguments if isinstance(item, Path)]
+    argv = [tool, *map(str, arguments)]
     try:
-        done = process.pour([tool, *map(str, arguments)], file, limit=limit, timeout=_SECONDS)
+        done = process.pour(argv, file, read=read, limit=limit, timeout=_SECONDS)
     except ConversionError as error:
         if error.code != "tool-timeout":
             raise

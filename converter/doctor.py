@@ -14,9 +14,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from converter import process
 from converter.accelerator import choose
+from converter.confinement import Confinement, describe
 from converter.data import load
-from converter.errors import UsageError
+from converter.errors import ConversionError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,6 +52,7 @@ def examine() -> tuple[Check, ...]:
         _kernel(table["kernel"]),
         _space(),
         _accelerator(),
+        _confinement(),
     )
 
 
@@ -113,6 +116,20 @@ def _accelerator() -> Check:
     except UsageError as error:
         return Check("accelerator", ok=False, detail=error.message, hint=error.hint)
     return Check("accelerator", ok=True, detail=f"{found.kind.value}: {found.reason}")
+
+
+def _confinement() -> Check:
+    """Start a helper by it. What an old kernel has not is no lack: the work is done without."""
+    try:
+        process.run(["qemu-img", "--version"], confinement=Confinement())
+    except ConversionError as error:
+        return Check(
+            "confinement",
+            ok=False,
+            detail=f"{describe()}: {error.message}",
+            hint="have qemu-img as a package of the system: not a script, and nowhere but in /usr",
+        )
+    return Check("confinement", ok=True, detail=describe())
 
 
 def _packages(row: Mapping[str, Any]) -> str:

@@ -2,7 +2,8 @@
 
 Every child dies with the thread that started it (`setpriv --pdeathsig`, prctl(2)
 PR_SET_PDEATHSIG), so that `kill -9` of the converter leaves nothing behind; its output is kept,
-and a failure is an error that quotes it.
+and a failure is an error that quotes it. What reads something that nobody vouches for is given a
+`Confinement`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
+from converter.confinement import Confinement, describe
 from converter.errors import ConversionError, HostError
 
 if TYPE_CHECKING:
@@ -66,10 +68,20 @@ def start(  # noqa: PLR0913 - as many as a process has
     stderr: IO[bytes] | int = subprocess.PIPE,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    confinement: Confinement | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start `argv` without waiting; the child is killed when the calling thread ends."""
-    command = [find_tool("setpriv"), "--pdeathsig", "KILL", "--", find_tool(argv[0]), *argv[1:]]
-    log.debug("run: %s", shlex.join(argv))
+    """Start `argv` without waiting; the child is killed when the calling thread ends.
+
+    It may do what we may, unless there is a `confinement`.
+    """
+    tool = find_tool(argv[0])
+    if confinement is None:
+        beginning = [find_tool("setpriv"), "--pdeathsig", "KILL", "--", tool]
+    else:
+        beginning = confinement.command(tool)
+    command = [*beginning, *argv[1:]]
+    how = "" if confinement is None else f" ({describe()})"
+    log.debug("run%s: %s", how, shlex.join(argv))
     try:
         return subprocess.Popen(
             command, stdin=stdin, stdout=stdout, stderr=stderr, env=env, cwd=cwd, close_fds=True
@@ -102,14 +114,22 @@ def _killed_late(
 
 
 def run(
-    argv: Sequence[str], *, timeout: float | None = None, check: bool = True, stdin: bytes = b""
+    argv: Sequence[str],
+    *,
+    timeout: float | None = None,
+    check: bool = True,
+    stdin: bytes = b"",
+    confinement: Confinement | None = None,
 ) -> Completed:
-    """Run `argv` to its end and give its outputs.
+    """Run `argv` to its end and give its outputs, within the `confinement` if there is one.
 
     Raises `ConversionError` ``tool-failed`` when it exits non-zero (unless `check` is false) and
     ``tool-timeout`` when it runs longer than `timeout` seconds; it is killed then.
     """
-    with start(argv, stdin=subprocess.PIPE) as child, _killed_late(child, argv[0], timeout):
+    with (
+        start(argv, stdin=subprocess.PIPE, confinement=confinement) as child,
+        _killed_late(child, argv[0], timeout),
+    ):
         out, err = child.communicate(stdin, timeout=timeout)
     done = Completed(child.returncode, out, err)
     log.debug("exit %d: %s", done.status, done.reason if done.status else argv[0])
@@ -122,17 +142,24 @@ def run(
     return done
 
 
-def pour(argv: Sequence[str], target: IO[bytes], *, limit: int, timeout: float) -> Completed:
-    """Run `argv`, a tool that reads what may be hostile, and keep its output in the file `target`.
+def pour(
+    argv: Sequence[str],
+    target: IO[bytes],
+    *,
+    limit: int,
+    timeout: float,
+    read: Sequence[Path] = (),
+) -> Completed:
+    """Run `argv`, a tool that reads the files `read`, hostile or not, and keep its output.
 
-    The kernel ends it (prlimit(1)) when a file of its gets more than `limit` bytes, or it takes a
-    lot of memory; it is killed after `timeout` seconds. Raises `ConversionError` ``tool-timeout``.
+    The output goes to the file `target`. The tool is confined, and ended by the kernel when a file
+    of its gets more than `limit` bytes, or it takes a lot of memory; it is killed after `timeout`
+    seconds. Raises `ConversionError` ``tool-timeout``.
     """
-    bounds = [f"--fsize={limit}", f"--as={_MEMORY}", "--core=0"]
-    command = ["prlimit", *bounds, find_tool(argv[0]), *argv[1:]]
+    confinement = Confinement(read=tuple(read), limits={"fsize": limit, "as": _MEMORY})
     with tempfile.TemporaryFile() as said:
         with (
-            start(command, stdout=target, stderr=said) as child,
+            start(argv, stdout=target, stderr=said, confinement=confinement) as child,
             _killed_late(child, argv[0], timeout),
         ):
             status = child.wait(timeout)

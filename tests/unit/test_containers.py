@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,6 @@ from tests.unit.formats.test_installer import COMPONENT, DIRECTORY, FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
 CABINET = cabinet([(b"f1", 0x20, 3), (b"unknown", 0x20, 2), (b"f2", 0x20, 4)])
 CONTENT = b"oneXXfour"
@@ -35,9 +35,12 @@ def tools(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         status: int = 0,
         error: ConversionError | None = None,
     ) -> None:
-        def pour(argv: list[str], target: IO[bytes], *, limit: int, timeout: float) -> Completed:
+        def pour(
+            argv: list[str], target: IO[bytes], *, read: list[Path], limit: int, timeout: float
+        ) -> Completed:
             if error is not None:
                 raise error
+            assert [str(path) for path in read] == [item for item in argv if Path(item).is_file()]
             tool, *arguments = argv
             said = content if tool == "cabextract" else tables.get(arguments[-1], CABINET)
             target.write(said[:limit])

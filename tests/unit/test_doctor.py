@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -7,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from converter import accelerator, boot, doctor
+from converter import accelerator, boot, doctor, process
 from converter.accelerator import Accelerator, Kind
+from converter.confinement import Confinement, launcher
 from converter.data import load
-from converter.errors import UsageError
+from converter.errors import ConversionError, UsageError
 
 TABLE = load("host")
 ROWS = [("_tool", row) for row in TABLE["tools"]] + [("_module", row) for row in TABLE["modules"]]
@@ -18,8 +20,9 @@ ROWS = [("_tool", row) for row in TABLE["tools"]] + [("_module", row) for row in
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start no machine to find out about KVM."""
+    """Start no machine to find out about KVM, and no helper."""
     monkeypatch.setattr(doctor, "choose", lambda: Accelerator(Kind.TCG, "it is a test"))
+    monkeypatch.setattr(process, "run", lambda *_, **__: process.Completed(0, b"", b""))
 
 
 def checked(name: str) -> doctor.Check:
@@ -95,6 +98,39 @@ def test_a_wrong_wish_is_told_beside_everything_else(monkeypatch: pytest.MonkeyP
     assert found.hint == "kvm or tcg"
     with pytest.raises(UsageError):
         accelerator.choose()
+
+
+@pytest.mark.parametrize(
+    ("version", "is_x86", "told"),
+    [
+        (7, True, "Landlock 7, seccomp"),
+        (0, True, "no Landlock: helpers may open any file, seccomp"),
+        (3, False, "Landlock 3, no filter of system calls"),
+    ],
+)
+def test_what_helpers_are_confined_by_is_told(
+    monkeypatch: pytest.MonkeyPatch, version: int, told: str, *, is_x86: bool
+) -> None:
+    monkeypatch.setattr(launcher, "landlock_version", lambda: version)
+    monkeypatch.setattr(launcher, "has_seccomp", lambda: is_x86)
+    found = checked("confinement")
+    assert (found.ok, found.detail) == (True, told)
+
+
+def test_a_helper_that_does_not_start_confined(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(argv: list[str], *, confinement: Confinement) -> None:
+        raise ConversionError("tool-failed", f"{argv[0]} failed: Permission denied")
+
+    monkeypatch.setattr(process, "run", fail)
+    found = checked("confinement")
+    assert not found.ok
+    assert "qemu-img failed: Permission denied" in found.detail
+    assert "/usr" in found.hint
+
+
+def test_a_launcher_that_cannot_be_executed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert "launcher.py cannot be executed: QEMU is not confined" in checked("confinement").detail
 
 
 def test_the_document() -> None:

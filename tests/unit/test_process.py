@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import subprocess
+from pathlib import Path
 from typing import IO, Any, Self
 
 import pytest
 
 from converter import process
+from converter.confinement import LAUNCHER, Confinement
 from converter.errors import ConversionError, HostError
 
 
@@ -78,17 +81,20 @@ class Pouring(Child):
 
 
 def pour(monkeypatch: pytest.MonkeyPatch, child: Pouring, target: IO[bytes]) -> process.Completed:
-    def start(argv: list[str], *, stdout: IO[bytes], stderr: IO[bytes]) -> Pouring:
-        assert argv[0] == "prlimit"
-        assert "--fsize=100" in argv
-        assert argv[-2:] == ["/bin/tool", "-x"]
+    def start(
+        argv: list[str], *, stdout: IO[bytes], stderr: IO[bytes], confinement: Confinement
+    ) -> Pouring:
+        assert argv == ["tool", "-x"]
+        assert confinement == Confinement(
+            read=(Path("/hostile"),), limits={"fsize": 100, "as": 1 << 30}
+        )
         stdout.write(b"out")
         stderr.write(b"x" * 5000 + b"end\n")
         return child
 
     monkeypatch.setattr(process, "start", start)
-    monkeypatch.setattr(process, "find_tool", lambda name: f"/bin/{name}")
-    return process.pour(["tool", "-x"], target, limit=100, timeout=2.5)
+    read = [Path("/hostile")]
+    return process.pour(["tool", "-x"], target, read=read, limit=100, timeout=2.5)
 
 
 def test_what_is_poured_into_a_file_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,6 +138,20 @@ def test_children_end_with_us(monkeypatch: pytest.MonkeyPatch) -> None:
     process.start(["qemu-img", "info"])
     assert started == [
         ["/bin/setpriv", "--pdeathsig", "KILL", "--", "/bin/qemu-img", "info"],
+    ]
+
+
+def test_what_is_confined_is_started_by_the_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **_: started.append(command))
+    confinement = Confinement(read=(Path("/a b"),), written=(Path("/c"),), limits={"fsize": 7})
+    process.start(["qemu-img", "info"], confinement=confinement)
+    [command] = started
+    assert command[3:] == [
+        *(str(LAUNCHER), "--parent", str(os.getpid())),
+        *("--read", "/a b", "--write", "/c", "--limit", "fsize=7"),
+        *("--", "/bin/qemu-img", "info"),
     ]
 
 
