@@ -9,13 +9,12 @@ import base64
 import binascii
 import re
 import tempfile
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from converter import process
+from converter.confinement import Confinement
 from converter.errors import DamagedInputError, UsageError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _ARMOUR: Final = re.compile(
     rb"-----BEGIN PGP PUBLIC KEY BLOCK-----\r?\n(?:[^\r\n]+\r?\n)*\r?\n"
@@ -63,10 +62,12 @@ def check(file: Path, detached: Path, key: Path) -> None:
     with tempfile.NamedTemporaryFile(prefix="converter-keyring-") as keyring:
         keyring.write(_binary(read_key(key), key))
         keyring.flush()
+        files = (detached.resolve(), file.resolve())
         done = process.run(
-            ["gpgv", "--keyring", keyring.name, "--", str(detached.resolve()), str(file.resolve())],
+            ["gpgv", "--keyring", keyring.name, "--", *map(str, files)],
             timeout=_TIMEOUT,
             check=False,
+            confinement=Confinement(read=(Path(keyring.name), *files)),
         )
     if done.status != 0:
         raise DamagedInputError(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import parted
 
 from converter import process
+from converter.confinement import Confinement, linked
 from converter.errors import DefectError
 from converter.model import TableType
 
@@ -44,15 +45,20 @@ def write_in_place(machine: Disks, change: ConvertTable, *, directory: Path) -> 
 
 
 def write_table(overlay: Path, change: ConvertTable, *, directory: Path) -> None:
-    """Do `change` to the qcow2 `overlay`, which no machine has; scratch files go to `directory`.
+    """Do `change` to the qcow2 `overlay`, which no machine has.
+
+    What it lies on is in `directory`, or a link there leads to it; scratch files go there, too.
 
     Raises `DefectError` ``table-unproven`` when parted reads anything else than was planned.
     """
     prove(change, directory=directory)
-    process.run(["qemu-img", "resize", "-q", "-f", "qcow2", str(overlay), str(change.size)])
+    confinement = Confinement(read=linked(directory), written=(overlay,))
+    resize = ["qemu-img", "resize", "-q", "-f", "qcow2", str(overlay), str(change.size)]
+    process.run(resize, confinement=confinement)
     for offset, data in change.pieces:
         write = ["-c", f"write -q -s /dev/stdin {offset} {len(data)}", "-c", "flush"]
-        process.run(["qemu-io", "-f", "qcow2", *write, str(overlay)], stdin=data)
+        argv = ["qemu-io", "-f", "qcow2", *write, str(overlay)]
+        process.run(argv, stdin=data, confinement=confinement)
 
 
 def prove(change: ConvertTable, *, directory: Path) -> None:

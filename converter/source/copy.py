@@ -13,6 +13,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from converter import process
+from converter.confinement import Confinement, linked
 from converter.errors import ConversionError, writing_failed
 from converter.source import grains, sparse
 from converter.source.complaints import host_fault, judged
@@ -51,6 +52,7 @@ class CopyJob:
         self._target = target.absolute()
         self._plain = plain_data(disk)
         self._layers = filename(node(disk, directory))
+        self._confinement = Confinement(read=linked(directory), written=(self._target,))
         self._progress = progress
         self._on_failure = on_failure
         self._cancelled = threading.Event()
@@ -131,8 +133,10 @@ class CopyJob:
     def _convert(self) -> None:
         """Have qemu-img copy it; its progress comes on stdout as `(12.34/100%)`."""
         argv = ["qemu-img", "convert", "-p", "-W", "-S", "64k", "-O", "raw", self._layers]
+        argv.append(str(self._target))
+        self._target.touch()
         with tempfile.TemporaryFile() as complaint:
-            with process.start([*argv, str(self._target)], stderr=complaint) as child:
+            with process.start(argv, stderr=complaint, confinement=self._confinement) as child:
                 self._child = child
                 if self._cancelled.is_set():  # between the last look and now
                     child.kill()
@@ -150,14 +154,14 @@ def lay_over(overlay: Path, base: Path) -> None:
 
     Nothing else may have the overlay open. The overlay is used up by this.
     """
-    _lay_over(
-        base, "rebase", "-u", "-f", "qcow2", "-F", "raw", "-b", str(base.absolute()), str(overlay)
-    )
-    _lay_over(base, "commit", "-q", "-d", "-f", "qcow2", str(overlay))
+    backing = ("-F", "raw", "-b", str(base.absolute()))
+    _lay_over(overlay, base, "rebase", "-u", "-f", "qcow2", *backing, str(overlay))
+    _lay_over(overlay, base, "commit", "-q", "-d", "-f", "qcow2", str(overlay))
 
 
-def _lay_over(base: Path, *arguments: str) -> None:
-    done = process.run(["qemu-img", *arguments], check=False)
+def _lay_over(overlay: Path, base: Path, *arguments: str) -> None:
+    confinement = Confinement(written=(overlay, base))
+    done = process.run(["qemu-img", *arguments], check=False, confinement=confinement)
     if done.status != 0:
         raise host_fault(base, done.status, done.reason) or ConversionError(
             "lay-over-failed",

@@ -15,7 +15,8 @@ import stat
 from typing import TYPE_CHECKING, Any, Final
 
 from converter import process
-from converter.errors import ConversionError, UsageError
+from converter.confinement import Confinement, linked
+from converter.errors import ConversionError, UsageError, writing_failed
 from converter.model import ByteRange, DiskFormat
 from converter.source.complaints import host_fault, judged
 from converter.source.reader import damaged
@@ -61,12 +62,17 @@ def create_overlay(disk: SourceDisk, *, directory: Path, name: str) -> Path:
         )
     _check(disk, backing, overlay)
     size = padded(disk.virtual_size)
+    try:
+        overlay.touch()
+    except OSError as error:
+        raise writing_failed(overlay, error, code="overlay-failed") from error
     done = process.run(
         [
             "qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F", str(layers["driver"]),
             "-b", backing, str(overlay.absolute()), str(size),
         ],
         check=False,
+        confinement=Confinement(written=(overlay,)),
     )  # fmt: skip
     if done.status != 0:
         raise host_fault(overlay, done.status, done.reason) or ConversionError(
@@ -79,7 +85,11 @@ def create_overlay(disk: SourceDisk, *, directory: Path, name: str) -> Path:
 
 def _check(disk: SourceDisk, backing: str, overlay: Path) -> None:
     """Have QEMU open the source: it must be able to, as must everybody who has it open already."""
-    done = process.run(["qemu-img", "info", "--output=json", backing], check=False)
+    done = process.run(
+        ["qemu-img", "info", "--output=json", backing],
+        check=False,
+        confinement=Confinement(read=linked(overlay.parent)),
+    )
     if done.status != 0:
         raise judged(disk.label, overlay, done.status, done.reason)
     size = json.loads(done.stdout)["virtual-size"]
