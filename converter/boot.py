@@ -19,8 +19,10 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from converter import process
 from converter.accelerator import choose
+from converter.confinement import Confinement, linked
 from converter.console import Console
 from converter.errors import HostError, UsageError
+from converter.guest import hypervisor
 from converter.guest.appliance import Appliance
 from converter.handoff.workspace import scratch
 from converter.inspection.mounts import mount_guest
@@ -29,6 +31,7 @@ from converter.inspection.windows_volumes import find_volumes
 from converter.probe import install
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Sequence
 
     from converter.monitor import Monitor
@@ -38,6 +41,8 @@ OVMF: Final = (
     (Path("/usr/share/edk2/ovmf/OVMF_CODE.fd"), Path("/usr/share/edk2/ovmf/OVMF_VARS.fd")),
 )
 _CARD: Final = "06:7e:57:00:00:01"
+_MEMORY: Final = 1024
+_VARIABLES: Final = "variables.fd"
 _PIECE: Final = 65536
 
 
@@ -103,7 +108,8 @@ def boot(
         _install_probe(overlays, work, token)
         monitor.phase("boot", f"booting from {machine.bus.value} by {machine.firmware.value}")
         argv = _command(overlays, work, machine)
-        return _follow(argv, Console(token), timeout)
+        confinement = hypervisor.machine([*overlays, work / _VARIABLES], work, memory=_MEMORY)
+        return _follow(process.start(argv, confinement=confinement), Console(token), timeout)
 
 
 def _overlay(image: Path, work: Path, number: int) -> Path:
@@ -111,8 +117,10 @@ def _overlay(image: Path, work: Path, number: int) -> Path:
     link = work / f"image{number}"
     link.symlink_to(image.resolve())
     overlay = work / f"overlay{number}.qcow2"
+    overlay.touch()
     process.run(
-        ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(link), str(overlay)]
+        ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(link), str(overlay)],
+        confinement=Confinement(read=linked(work), written=(overlay,)),
     )
     return overlay
 
@@ -138,10 +146,10 @@ def _command(overlays: Sequence[Path], work: Path, machine: Machine) -> list[str
     chipset = "pc" if bus is Bus.IDE else "q35"
     argv = [
         "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot",
-        "-machine", f"{chipset},graphics=off", *choose().qemu_arguments, "-m", "1024",
+        "-machine", f"{chipset},graphics=off", *choose().qemu_arguments, "-m", str(_MEMORY),
         # Without a screen to draw on, GRUB's gfxterm takes minutes.
         "-display", "none", "-vga", "std", "-serial", "stdio",
-        "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny",
+        "-sandbox", hypervisor.SANDBOX,
         "-netdev", "user,id=net0,restrict=on",
         # Without a ROM: nothing is started from the network on EC2.
         "-device", f"e1000e,netdev=net0,mac={_CARD},addr=0x1d,romfile=",
@@ -175,7 +183,7 @@ def _uefi(work: Path) -> list[str]:
     """Give OVMF with a private copy of its empty variable store."""
     for code, variables in OVMF:
         if code.is_file() and variables.is_file():
-            private = work / "variables.fd"
+            private = work / _VARIABLES
             shutil.copyfile(variables, private)
             return [
                 "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}",
@@ -186,9 +194,8 @@ def _uefi(work: Path) -> list[str]:
     )
 
 
-def _follow(argv: Sequence[str], console: Console, timeout: float) -> BootReport:
+def _follow(machine: subprocess.Popen[bytes], console: Console, timeout: float) -> BootReport:
     begun = time.monotonic()
-    machine = process.start(argv)
     try:
         while console.verdict is None:
             left = begun + timeout - time.monotonic()

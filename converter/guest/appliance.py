@@ -27,6 +27,7 @@ import guestfs
 from converter.errors import ConversionError, GuestError, GuestRefusedError, HostError
 from converter.guest import fixed_appliance, sockets
 from converter.guest.blockdevices import CHUNK, ApplianceDevices, translated
+from converter.guest.hypervisor import confine
 from converter.guest.interrupt import interruptible, kill_children
 from converter.guest.protocol import SECURITY, TEXT_LIMIT, Code, Ran
 from converter.model import FileKind, Stat
@@ -108,8 +109,10 @@ class Appliance(ApplianceDevices):
             handle.add_drive_opts(str(disk), format="qcow2", readonly=0, cachemode="unsafe")
         # By default QEMU stops the machine when the overlay's disk is full, and waits for room.
         handle.config("-global", "scsi-hd.werror=report")
+        settings = confine(handle, disks, directory=self._directory, fixed=fixed)
         log.debug("appliance: starting with %d disk(s)", len(disks))
-        handle.launch()
+        with _environment(settings):
+            handle.launch()
 
     def __enter__(self) -> Self:
         """Give the running appliance."""
@@ -438,7 +441,7 @@ def _as_bytes(value: str | bytes) -> bytes:
 
 @contextmanager
 def _environment(settings: Mapping[str, str]) -> Iterator[None]:
-    """Set `settings` while a handle is made: it reads them then and not later."""
+    """Set `settings` while a handle is made, or what it starts: they are read then, not later."""
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:

@@ -36,9 +36,11 @@ LINK = f"/etc/systemd/system/multi-user.target.wants/{UNIT}"
 @contextmanager
 def opened(disk: Path, work: Path) -> Iterator[Appliance]:
     """Mount the guest on a raw image, to be changed on an overlay only."""
-    overlay = work / "overlay.qcow2"
+    overlay, link = work / "overlay.qcow2", work / "disk"
+    link.unlink(missing_ok=True)
+    link.symlink_to(disk)
     process.run(
-        ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(disk), str(overlay)]
+        ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(link), str(overlay)]
     )
     with Appliance([overlay], settings=choose().libguestfs_settings, directory=work) as machine:
         mount_guest(machine, machine, read_storage(machine))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +17,6 @@ from tests.contract import GuestContract, make_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.appliance
 
@@ -75,3 +76,16 @@ class TestApplianceGuest(GuestContract):
         make_tree(machine)
         yield machine
         machine.unmount()
+
+
+def test_its_qemu_has_no_privileges_and_opens_no_other_file(machine: Appliance) -> None:
+    status = Path(f"/proc/{machine._handle.get_pid()}/status").read_text()
+    found = dict(re.findall(r"^(\w+):\s+(\S+)$", status, re.MULTILINE))
+    assert (found["Name"], found["NoNewPrivs"], found["Seccomp"]) == ("qemu-system-x86", "1", "2")
+    # QEMU's own filter and ours.
+    assert int(found["Seccomp_filters"]) == 2
+    assert int(found["CapEff"], 16) in {0, 4}
+    files = Path(f"/proc/{machine._handle.get_pid()}/fd").iterdir()
+    places = {file.readlink().parent for file in files}
+    assert Path("/var/tmp") not in places
+    assert machine._directory / "scratch" in places

@@ -32,11 +32,12 @@ SIZES = {"boot": 400, "second": 160, "whole": 64, "half": 64, "pool": 320, "jfs"
 def overlays(directory: Path, names: Sequence[str], source: Path) -> list[Path]:
     made = []
     for name in names:
-        overlay = directory / f"{name}.qcow2"
+        overlay, link = directory / f"{name}.qcow2", directory / f"{name}.raw"
+        if not link.exists():
+            link.symlink_to(source / link.name)
         process.run(
-            ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b",
-             str(source / f"{name}.raw"), str(overlay)]
-        )  # fmt: skip
+            ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(link), str(overlay)]
+        )
         made.append(overlay)
     return made
 

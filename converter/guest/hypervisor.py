@@ -1,0 +1,79 @@
+"""The appliance's QEMU, confined: it reads the guest's filesystems' bytes, and may fall for them.
+
+libguestfs composes QEMU's command line and starts it. It is given `confinement.launcher` instead,
+which takes everything away that QEMU does not need and becomes QEMU; and QEMU's own filter of
+system calls on top, as a second look at the same (qemu(1), -sandbox).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from converter import confinement
+from converter.confinement import Confinement, launcher, linked
+from converter.errors import writing_failed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+log = logging.getLogger(__name__)
+
+SANDBOX: Final = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+# What QEMU takes in addresses beside the machine's memory: 1 GiB is for translated code, and up to
+# 64 threads have stacks and arenas.
+_ADDRESSES: Final = 8 << 30
+_KVM: Final = Path("/dev/kvm")
+
+
+def machine(
+    disks: Sequence[Path], directory: Path, *, memory: int, read: Sequence[Path] = ()
+) -> Confinement:
+    """Give what a QEMU may touch whose `disks` are overlays that are made in `directory`.
+
+    It reads what lies there, or links there lead to, and `read`. The machine's `memory` is in MiB.
+    """
+    scratch = directory / "scratch"
+    scratch.mkdir(mode=0o700, exist_ok=True)
+    return Confinement(
+        read=(*linked(directory), *read),
+        written=(*disks, _KVM),
+        scratch=scratch,
+        limits={"as": _ADDRESSES + (memory << 20)},
+    )
+
+
+def confine(
+    handle: Any,  # noqa: ANN401 - libguestfs' binding has no types
+    disks: Sequence[Path],
+    *,
+    directory: Path,
+    fixed: Path | None,
+) -> Mapping[str, str]:
+    """Have libguestfs start its QEMU confined; gives the environment that it is to be started in.
+
+    `fixed` is the directory of the appliance, None for libguestfs' own.
+    """
+    handle.config("-sandbox", SANDBOX)
+    if not confinement.starts_by_itself():
+        log.debug("QEMU is not confined: %s cannot be executed", confinement.LAUNCHER)
+        return {}
+    appliance = _own_appliance(handle) if fixed is None else linked(fixed)
+    kept = directory / "confinement"
+    memory = handle.get_memsize()
+    try:
+        allowed = machine(disks, directory, memory=memory, read=appliance)
+        words = allowed.options(handle.get_hv())
+        kept.write_bytes(b"".join(os.fsencode(word) + b"\0" for word in words))
+    except OSError as error:
+        raise writing_failed(kept, error, code="appliance-failed") from error
+    handle.set_hv(str(confinement.LAUNCHER))
+    return {launcher.OPTIONS: str(kept)}
+
+
+def _own_appliance(handle: Any) -> tuple[Path, ...]:  # noqa: ANN401
+    """Give where libguestfs keeps the appliance that it makes, and where it looks for others."""
+    made = Path(handle.get_cachedir()) / f".guestfs-{os.geteuid()}"
+    return (made, *map(Path, handle.get_path().split(":")))
