@@ -9,6 +9,7 @@ The names of Windows' own formats must be a file's on Windows too: no stream, no
 
 from __future__ import annotations
 
+import lzma
 import posixpath
 import re
 import tarfile
@@ -32,8 +33,8 @@ _DEVICE: Final = re.compile(
 )
 # What reading a damaged archive ends with.
 DAMAGE: Final = (
-    zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError,
-    ValueError, OverflowError, UnicodeError,
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError,
+    RuntimeError, ValueError, OverflowError, UnicodeError,
 )  # fmt: skip
 
 
@@ -42,6 +43,10 @@ def check_archive(file: BinaryIO, kind: Format) -> None:
     try:
         _read_zip(file) if kind is Format.ZIP else _read_tar(file)
     except DAMAGE as error:
+        raise FormatError(f"is damaged: {error}") from error
+    except OSError as error:
+        if error.errno is not None:  # reading failed; bz2's and gzip's own errors have no number
+            raise
         raise FormatError(f"is damaged: {error}") from error
 
 
