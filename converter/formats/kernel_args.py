@@ -32,7 +32,8 @@ _NOT_LINUX: Final = re.compile(r"(?:memtest|mt86|memdisk|[gi]pxe)[^/]*")
 class Edit:
     """What becomes of the words of a line: others by index, None for one that goes; and new ones.
 
-    The new words come last, but before what is for init; the `--` before that does not change.
+    The new words come last, but before what is for init (the `--` before that does not change),
+    and before a quote that never ends.
     """
 
     changed: Mapping[int, str | None] = field(default_factory=dict)
@@ -159,7 +160,12 @@ def _addition(
 
 
 def _place_of_new(words: Sequence[str]) -> int:
-    return words.index(_FOR_INIT) if _FOR_INIT in words else len(words)
+    """Give where new words come: before what is for init, and before a quote that never ends.
+
+    The latter takes all that is behind it into its word.
+    """
+    end = len(words) - (bool(words) and words[-1].count('"') % 2)
+    return min(words.index(_FOR_INIT), end) if _FOR_INIT in words else end
 
 
 def renaming(words: Sequence[str], name: Callable[[str, str], str | None]) -> Edit:

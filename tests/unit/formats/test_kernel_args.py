@@ -107,3 +107,11 @@ def test_only_what_changes_is_touched() -> None:
 @given(st.text())
 def test_any_line_survives(line: str) -> None:
     assert kernel_args.edited(line, lambda _: Edit()) == line
+
+
+def test_new_words_come_before_a_quote_that_never_ends() -> None:
+    line = 'root=/dev/sda1 a="b c'
+    once = kernel_args.edited(line, lambda words: kernel_args.consoles(words, ("tty0", "ttyS0")))
+    assert once == 'root=/dev/sda1 console=tty0 console=ttyS0 a="b c'
+    assert kernel_args.applied(kernel_args.split(line), Edit({}, ("ro",)))[-2:] == ["ro", 'a="b c']
+    assert kernel_args.edited('"', lambda _: Edit({}, ("ro",))) == 'ro "'
