@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test thorough torture check unit docs clean
+.PHONY: help setup demo test thorough torture fuzz check unit docs clean
 
 # Two workers and many runs of the command share what was compiled once.
 unexport PYTHONDONTWRITEBYTECODE
@@ -18,6 +18,7 @@ help:
 	@echo 'make test   all checks and tests'
 	@echo 'make thorough  conversions and boots of more guests than `make test` has time for'
 	@echo 'make torture   200 faults injected into conversions (as root, some 40 minutes; COUNT=, SEED=)'
+	@echo 'make fuzz   damaged input for every parser; FUZZ_INPUTS=1000 for a short look'
 	@echo 'make check  linters and types'
 	@echo 'make unit   unit tests only'
 	@echo 'make docs   write docs/errors.md from the catalogue of codes'
@@ -45,6 +46,10 @@ unit: setup
 	scratch=$$(mktemp -d -p $(firstword $(wildcard /dev/shm /tmp))); \
 	trap 'rm -rf "$$scratch"' EXIT; \
 	$(BIN)/pytest -q -n $(WORKERS) --basetemp="$$scratch/unit" tests/unit
+
+# FUZZ_INPUTS (100000 for each parser), FUZZ_SEED, FUZZ_TARGETS: see tests/fuzz/__main__.py.
+fuzz: setup
+	FUZZ_WORKERS=$(WORKERS) $(BIN)/python -m tests.fuzz $(FUZZ_TARGETS)
 
 test: check unit
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup tests/guests tests/windows tests/appliance tests/boot
