@@ -9,6 +9,8 @@ The names of Windows' own formats must be a file's on Windows too: no stream, no
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import lzma
 import posixpath
 import re
@@ -16,7 +18,7 @@ import tarfile
 import zipfile
 import zlib
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from converter.bundles import Format
 from converter.formats import FormatError
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 MEMBER_LIMIT: Final = 20_000
 CONTENT_LIMIT: Final = 1 << 30
 _PIECE: Final = 1 << 20
+# Names are shorter than a page, and few archives have more than a name in an extended header.
+_HEADERS: Final = 1 << 20
 _DEVICE: Final = re.compile(
     r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(?:\..*)?", re.I
 )
@@ -102,9 +106,45 @@ def _read_zip(file: BinaryIO) -> None:
                     bounds.content(content)
 
 
+class _Headers:
+    """A tar, unpacked, of whose headers only so much can be read before `allow` is called again.
+
+    tarfile reads an extended header whole, whatever length it has.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.seek, self.tell = file.seek, file.tell
+        self.allow(0)
+
+    def allow(self, size: int) -> None:
+        """Let another `size` bytes of content be read, and the next headers."""
+        self._left = size + _HEADERS
+
+    def read(self, size: int) -> bytes:
+        """See `io.RawIOBase`."""
+        self._left -= size
+        if self._left < 0:
+            raise FormatError("has headers that are longer than any")
+        return self._file.read(size)
+
+
+def _unpacked(file: BinaryIO) -> IO[bytes]:
+    """Give what comes out of a file, compressed or not."""
+    start = file.read(6)
+    file.seek(0)
+    if start.startswith(b"\x1f\x8b"):
+        return cast("IO[bytes]", gzip.GzipFile(fileobj=file))
+    if start.startswith(b"BZh"):
+        return bz2.BZ2File(file)
+    if start.startswith((b"\xfd7zXZ", b"\x5d\0\0")):
+        return lzma.LZMAFile(file)
+    return file
+
+
 def _read_tar(file: BinaryIO) -> None:
-    bounds = _Bounds()
-    with tarfile.open(fileobj=file, mode="r:*") as archive:
+    bounds, headers = _Bounds(), _Headers(_unpacked(file))
+    with tarfile.open(fileobj=cast("IO[bytes]", headers), mode="r:") as archive:
         for member in archive:
             _check_name(member.name)
             if member.issym():
@@ -115,6 +155,7 @@ def _read_tar(file: BinaryIO) -> None:
             elif not (member.isreg() or member.isdir()):
                 raise FormatError(f"{member.name[:200]!r} is neither a file nor a directory")
             bounds.member(member.name, member.size)
+            headers.allow(member.size)
             content = archive.extractfile(member) if member.isreg() else None
             if content is not None:
                 bounds.content(content)
