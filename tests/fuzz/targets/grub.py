@@ -124,7 +124,7 @@ def _cores() -> Iterable[bytes]:
 
 @of_bytes(_cores)
 def core_image(data: bytes) -> None:
-    core_codec.block_list(data[:512])
+    core_codec.block_list(data[:512].ljust(512, b"\0"))
     image = core_codec.parse(data)
     image.build(1)
 
