@@ -20,9 +20,9 @@ _PORTS: Final = re.compile(r"--(?:dport|dports|destination-port)\s+(\S+)")
 _SOME_ONLY: Final = re.compile(r"\s(?:-s|--source|-i|--in-interface) (?!0\.0\.0\.0/0)")
 # What a chain ends with, or does to what no rule took.
 _CLOSING: Final = re.compile(
-    r"\bpolicy\s+drop\b|^\s*(?:counter\s+)?(?:drop|reject)\b", re.MULTILINE
+    r"\bpolicy\s+drop\b|^[ \t]*(?:counter[ \t]+)?(?:drop|reject)\b", re.MULTILINE
 )
-_NFT_PORTS: Final = re.compile(r"\bdport\s+(\{[^}]{0,2000}\}|\S+)([^\n;]*)")
+_NFT_PORTS: Final = re.compile(r"\bdport\s+(\{[^{}]{0,2000}\}|\S+)([^\n;]*)")
 _FW_SERVICES: Final = re.compile(r'^FW_(?:SERVICES|CONFIGURATIONS)_EXT(?:_TCP)?="([^"\n]*)"', re.M)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _WORD: Final = re.compile(r'(?:"[^"\n]*"|[^\s"])+')
 _REMARK: Final = re.compile(r"(?<!\S)#[^\n]*")
-_MEMBERS: Final = re.compile(r'[ \t]+(devices=(?:"[^"\n]*"|[^\s"])*)', re.IGNORECASE)
+_MEMBERS: Final = re.compile(r'(?<![ \t])[ \t]+(devices=(?:"[^"\n]*"|[^\s"])*)', re.IGNORECASE)
 _ANY: Final = "partitions"
 
 

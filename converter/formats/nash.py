@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # The commands (nash(8)) that need the disks: drivers must be loaded before the first of them.
 _USES_DISKS: Final = re.compile(
     r"(?:cond\s+\S+\s+)?(?:mkdmnod|mkrootdev|lvm|dm|raidautorun|rmparts|resume|swsusp|network|nbd)\b"
-    r"|mount\s+(?:.*\s)?/sysroot\b|echo\s+Scanning and configuring dmraid"
+    r"|mount\s++(?:.*\s)?/sysroot\b|echo\s+Scanning and configuring dmraid"
 )
 _INTERPRETER: Final = re.compile(r"#!\s*\S*/nash\b")
 # The arguments that name a device: all of `resume`, the last of `mkrootdev`.

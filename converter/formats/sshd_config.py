@@ -30,7 +30,7 @@ def parse(text: str, *, include: Callable[[str], Iterable[str]]) -> dict[str, tu
 
 
 class _Reader:
-    """Reads a file with what it includes, up to `_MOST_FILES` in all."""
+    """Reads a file with what it includes: up to `_MOST_FILES` patterns and files in all."""
 
     def __init__(self, include: Callable[[str], Iterable[str]]) -> None:
         self._include = include
@@ -51,9 +51,16 @@ class _Reader:
     def _included(self, patterns: list[str], depth: int) -> Iterator[Setting]:
         for pattern in patterns if depth else ():
             place = pattern if pattern.startswith("/") else f"/etc/ssh/{pattern}"
-            for text in self._include(place) if self._left > 0 else ():
-                self._left -= 1
+            if not self._may_go_on():
+                return
+            for text in self._include(place):
+                if not self._may_go_on():
+                    return
                 yield from self.settings(text, depth)
+
+    def _may_go_on(self) -> bool:
+        self._left -= 1
+        return self._left >= 0
 
 
 def is_listed(name: str, patterns: Iterable[str]) -> bool:

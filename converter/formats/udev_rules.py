@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _TERM: Final = re.compile(
-    r'([A-Z_]+)(?:\{([^}"\n]*)\})?[ \t]*(==|!=|\+=|-=|:=|=)[ \t]*[ei]?"([^"\n]*)"'
+    r'(?<![A-Z_])([A-Z_]++)(?:\{([^{}"\n]*)\})?[ \t]*(==|!=|\+=|-=|:=|=)[ \t]*[ei]?"([^"\n]*)"'
 )
 
 
@@ -78,8 +78,8 @@ def parse(text: str) -> Rules:
     rules: list[Rule] = []
     waiting = ""
     for piece in re.findall(r"[^\n]*\n|[^\n]+\Z", text):
+        comment = not waiting and piece.lstrip().startswith("#")
         waiting += piece
-        comment = waiting.lstrip().startswith("#")
         if comment or not piece.endswith("\\\n"):
             rules.append(Rule(waiting))
             waiting = ""

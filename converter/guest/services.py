@@ -35,7 +35,7 @@ _RUN_LEVELS: Final = (
     "/etc/init.d/boot.d",
 )
 _START_LEVELS: Final = re.compile(r".*/(?:rc[2-5S]|boot)\.d/[^/]*")
-_MANUAL: Final = re.compile(r"^\s*manual\b", re.MULTILINE)
+_MANUAL: Final = re.compile(r"^[ \t]*manual\b", re.MULTILINE)
 
 
 def unit_file(guest: ReadableGuest, unit: str) -> str | None:
@@ -97,7 +97,7 @@ def _unit_is_enabled(guest: ReadableGuest, unit: str) -> bool:
 
 def _script_is_enabled(guest: ReadableGuest, name: str) -> bool:
     job = paths.text(guest, f"{JOBS}/{name}.conf")
-    if job is not None and re.search(r"^\s*start\s+on\b", job, re.MULTILINE):
+    if job is not None and re.search(r"^[ \t]*start\s+on\b", job, re.MULTILINE):
         override = paths.text(guest, f"{JOBS}/{name}.override") or ""
         return not _MANUAL.search(override)
     if is_masked(guest, f"{name}.service"):

@@ -21,7 +21,7 @@ DROP_INS: Final = "/etc/cloud/cloud.cfg.d"
 _DISABLED: Final = "/etc/cloud/cloud-init.disabled"
 _SEEDS: Final = "/var/lib/cloud/seed"
 _PROGRAMS: Final = ("/usr/bin/cloud-init", "/bin/cloud-init", "/usr/local/bin/cloud-init")
-_FLOW: Final = re.compile(r"^datasource_list[ \t]*:[ \t]*\[([^\]]*)\]", re.MULTILINE)
+_FLOW: Final = re.compile(r"^datasource_list[ \t]*:[ \t]*\[([^\[\]]*)\]", re.MULTILINE)
 _BLOCK: Final = re.compile(
     r"^datasource_list[ \t]*:[ \t]*\n((?:[ \t]*(?:-[^\n]*)?\n)*)", re.MULTILINE
 )

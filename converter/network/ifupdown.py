@@ -44,6 +44,9 @@ _DYNAMIC: Final = frozenset({"dhcp", "bootp", "auto"})
 _HOOKS: Final = ("pre-up", "up", "post-up")
 _PATTERNS_SINCE: Final = (0, 8, 20)
 _MOST_FILES: Final = 256
+_PACKAGE: Final = re.compile(
+    r"^Package: ifupdown\n(?:(?!Package:).+\n)*?Version: ([\d.]+)", re.MULTILINE
+)
 _FROM_DIRECTORY: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 _SCRIPT_TEXT: Final = """\
@@ -245,7 +248,7 @@ def _knows_patterns(guest: ReadableGuest) -> bool:
     if any(paths.kind(guest, path) is not None for path in _OTHER_IFUPDOWNS):
         return False
     status = paths.text(guest, "/var/lib/dpkg/status", limit=64 << 20) or ""
-    entry = re.search(r"^Package: ifupdown\n(?:.+\n)*?Version: ([\d.]+)", status, re.MULTILINE)
+    entry = _PACKAGE.search(status)
     if entry is None:
         return False
     return tuple(int(part) for part in re.findall(r"\d{1,6}", entry[1])[:3]) >= _PATTERNS_SINCE
