@@ -49,7 +49,7 @@ unit: setup
 
 # FUZZ_INPUTS (100000 for each parser), FUZZ_SEED, FUZZ_TARGETS: see tests/fuzz/__main__.py.
 fuzz: setup
-	FUZZ_WORKERS=$(WORKERS) $(BIN)/python -m tests.fuzz $(FUZZ_TARGETS)
+	PYTHONHASHSEED=0 FUZZ_WORKERS=$(WORKERS) $(BIN)/python -m tests.fuzz $(FUZZ_TARGETS)
 
 test: check unit
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup tests/guests tests/windows tests/appliance tests/boot

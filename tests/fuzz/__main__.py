@@ -1,5 +1,8 @@
 """Runs every target, or those that are named: `python -m tests.fuzz [TARGET…]`.
 
+The inputs of one seed are the same in every run with PYTHONHASHSEED=0. Numbers for each second are
+of the processor's time, with Atheris counting; `understood` are the inputs that were not refused.
+
 FUZZ_INPUTS: how many inputs each gets of libFuzzer; FUZZ_SEED: what they are made from;
 FUZZ_WORKERS: how many targets run at once. Ends with 1 where anything was found; the inputs are in
 `findings`, each with a text that says what it did.
@@ -141,7 +144,7 @@ def main() -> int:
         "inputs",
         "understood",
         "inputs/s",
-        "lines",
+        "edges",
         "slowest/s",
         "memory/MB",
         "found",

@@ -112,7 +112,7 @@ class Watch:
         self.slowest = max(self.slowest, seconds)
         if seconds > 2 * SECONDS:
             self._note("TooSlowError", f"{seconds:.1f} seconds, not interrupted", None, data)
-        if self._forbidden:
+        if self._forbidden and not any(self._forbidden in f.what for f in self.findings.values()):
             self._note("forbidden", self._forbidden, None, data)
         memory = most_memory()
         if memory - self._memory > MEMORY:

@@ -1,7 +1,7 @@
 """One target, in a process of its own.
 
-The inputs are libFuzzer's, which keeps those that reach new lines of the converter (Atheris counts
-them); before them come the seeds, what was found before, and large inputs.
+The inputs are libFuzzer's, which keeps those that go a way through the converter that none went
+(Atheris counts them); before them come the seeds, what was found before, and large inputs.
 """
 
 from __future__ import annotations
