@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 from converter import windows_table
 from converter.accelerator import choose
 from converter.capabilities import capabilities, staged
+from converter.deadline import deadline, seconds_for
 from converter.disk.apply import write_in_place, write_table
 from converter.disk.boot_code import GRUB2
 from converter.disk.conversion import prepare
@@ -63,6 +64,7 @@ from converter.verification import verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from converter.disk.conversion import Conversion
@@ -111,20 +113,22 @@ class Examination:
 def examine(sources: Sequence[Path], wanted: Wanted, monitor: Monitor) -> Examination:
     """Look at the guest on `sources` and plan its conversion; nothing is written."""
     with scratch("examine") as work:
-        source, container = open_and_judge(sources, wanted, work=work)
+        with _limited("source", _size(sources)):
+            source, container = open_and_judge(sources, wanted, work=work)
         if is_refused(container):
             return Examination(source, Plan(()), container)
         monitor.phase("inspect", "starting the appliance, reading the guest")
-        with _appliance(_overlays(source, work), work) as machine:
+        with _limited("inspect"), _appliance(_overlays(source, work), work) as machine:
             return judge(machine, source, container, _inspect(machine, container), wanted)
 
 
 def inspect(sources: Sequence[Path], *, monitor: Monitor) -> tuple[Source, Inspection]:
     """Read what the guest on `sources` is; nothing is judged but that it can be read."""
     with scratch("inspect") as work:
-        source = open_source(sources, work=work)
+        with _limited("source", _size(sources)):
+            source = open_source(sources, work=work)
         monitor.phase("inspect", "starting the appliance, reading the guest")
-        with _appliance(_overlays(source, work), work) as machine:
+        with _limited("inspect"), _appliance(_overlays(source, work), work) as machine:
             return source, inspect_machine(machine)
 
 
@@ -142,6 +146,20 @@ def _inspect(machine: Appliance, container: Sequence[Finding]) -> Inspection:
 def _distinct(*findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Join findings; what was met twice, on a disk and in the appliance, is said once."""
     return tuple(dict.fromkeys(chain(*findings)))
+
+
+def _limited(phase: str, size: int = 0) -> AbstractContextManager[None]:
+    """Bound the time of a phase that works on `size` bytes."""
+    return deadline(phase, seconds_for(phase, size))
+
+
+def _size(sources: Sequence[Path]) -> int:
+    """Give the size of the files at `sources`; that one cannot be read is for others to say."""
+    size = 0
+    for path in sources:
+        with suppress(OSError):
+            size += path.stat().st_size
+    return size
 
 
 def _overlays(source: Source, work: Path) -> list[Path]:
@@ -276,9 +294,10 @@ class _Conversion:
         self._watch = Stopwatch()
 
     @contextmanager
-    def _phase(self, name: str, text: str) -> Iterator[None]:
+    def _phase(self, name: str, text: str, *, size: int = 0) -> Iterator[None]:
+        """Show, bound and time a phase that works on `size` bytes."""
         self._monitor.phase(name, text)
-        with self._watch.timing(name):
+        with self._watch.timing(name), _limited(name, size):
             yield
         self._monitor.progress(name, 1.0)
 
@@ -287,9 +306,10 @@ class _Conversion:
             return self._run(watch)
 
     def _run(self, watch: Watch) -> Report:
-        with self._phase("source", "reading the container"):
+        with self._phase("source", "reading the container", size=_size(self._request.sources)):
             source, container = self._open()
             watch.add(source)
+        size = source.virtual_size
         overlays = _overlays(source, self._space.work)
         names = [results.image_name(self._request.name, disk) for disk in range(len(overlays))]
         images = [self._space.staged(name) for name in names]
@@ -297,19 +317,20 @@ class _Conversion:
             try:
                 examination, after = self._edit(source, container, overlays, copies)
             except ConversionError as error:
-                _blame_the_source(copies, error)
+                with _limited("copy-rest", size):
+                    _blame_the_source(copies, error)
                 _check_disk(self._space.work)
                 raise
             _check_disk(self._space.work)
-            with self._phase("copy-rest", "waiting for the copy"):
+            with self._phase("copy-rest", "waiting for the copy", size=size):
                 for copy in copies:
                     copy.wait()
         watch.check()  # it is not read any more
         if not self._request.wanted.as_is:
-            with self._phase("lay-over", "laying the changes over the copy"):
+            with self._phase("lay-over", "laying the changes over the copy", size=size):
                 for overlay, image in zip(overlays, images, strict=True):
                     lay_over(overlay, image)
-        with self._phase("checksum", "computing checksums"):
+        with self._phase("checksum", "computing checksums", size=size):
             disks = tuple(results.output_disk(image) for image in images)
         report = self._report(examination, after, disks)
         results.publish(self._space, report, images)

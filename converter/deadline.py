@@ -1,0 +1,93 @@
+"""A time limit for each phase of the work: whatever an image holds, the work on it ends.
+
+A corrupt filesystem can stop the appliance's kernel, a directory can have millions of files, and a
+program of the guest can do anything to the machine it runs in. The limits are in data/limits.toml;
+honest work on a slow machine is far below them.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from converter.data import load
+from converter.errors import ConversionError
+from converter.guest.interrupt import kill_children
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_GIB: Final = 1 << 30
+
+
+class _Late(BaseException):
+    """Raised wherever the main thread is when its time is over."""
+
+
+def seconds_for(phase: str, size: int = 0) -> float:
+    """Give how long `phase` may take on disks of `size` bytes."""
+    row = load("limits")["phases"][phase]
+    seconds: float = row["seconds"] + row.get("seconds_per_gib", 0) * size / _GIB
+    return seconds
+
+
+@contextmanager
+def deadline(phase: str, seconds: float) -> Iterator[None]:
+    """Raise `ConversionError` ``phase-timeout`` when the block takes longer than `seconds`.
+
+    What this thread has started is killed then, so that nothing waits for it any more; and the main
+    thread is interrupted by SIGALRM in whatever it computes. On another thread, what computes is
+    not interrupted: it ends late, with the same error. One deadline at a time.
+    """
+    late = threading.Event()
+    thread = threading.get_native_id()
+
+    def expire() -> None:
+        late.set()
+        kill_children(thread)
+
+    timer = threading.Timer(seconds, expire)
+    timer.daemon = True
+    failure = ConversionError(
+        "phase-timeout",
+        f"the phase {phase!r} did not end within {seconds:g} s",
+        hint="run it again on an idle machine; if it ends like this once more, the image is damaged"
+        " or made to, and the --log file shows where it stood still",
+    )
+    try:
+        with _alarm(seconds, late):
+            timer.start()
+            try:
+                yield
+            finally:
+                timer.cancel()
+                timer.join()
+    except BaseException as error:
+        if late.is_set():
+            raise failure from error
+        raise
+    if late.is_set():  # whatever failed then was taken for something else
+        raise failure
+
+
+@contextmanager
+def _alarm(seconds: float, late: threading.Event) -> Iterator[None]:
+    """Raise in the main thread when the time is over: the kernel tells, whoever holds the GIL."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        late.set()
+        raise _Late
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        # It handles what is pending before it changes anything.
+        signal.signal(signal.SIGALRM, before)
