@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 Attributes = tuple[tuple[str, bytes], ...]
 
 BACKUP_SUFFIX: Final = ".converter-orig"
+# Comparing takes time with the square of the lines, and a person reads no more of them.
+_SHOWN_LINES: Final = 4000
 # Boot loaders are copied, which have a few MiB.
 COPY_LIMIT: Final = 64 << 20
 
@@ -392,7 +394,10 @@ class RecordingGuest:
     def _make_parents(self, place: str, *, code: str, reason: str) -> None:
         """Plan the directories that `place` needs and that are not there."""
         directory = place.rpartition("/")[0]
-        if not directory or self.lstat(directory) is not None:
+        there = self.lstat(directory or "/")
+        if there is not None and there.kind is not FileKind.DIRECTORY:
+            raise GuestError(Code.NOT_A_DIRECTORY, f"{directory}: is not a directory")
+        if there is not None:
             return
         self._make_parents(directory, code=code, reason=reason)
         label = self._label(directory, FileKind.DIRECTORY)
@@ -471,9 +476,12 @@ def _text_diff(path: str, old: bytes, new: bytes) -> str:
     """Show the difference as `diff -u` would; bytes that are not UTF-8 are shown escaped."""
     if _is_binary(old) or _is_binary(new):
         return f"Binary file {path}: {len(old)} bytes, then {len(new)}\n"
+    before, after = _lines(old), _lines(new)
+    if len(before) + len(after) > _SHOWN_LINES:
+        return f"{path}: {len(before)} lines, then {len(after)}, too many to be shown\n"
     lines = difflib.unified_diff(
-        _lines(old),
-        _lines(new),
+        before,
+        after,
         fromfile=f"a{path}" if old else "/dev/null",
         tofile=f"b{path}" if new else "/dev/null",
     )

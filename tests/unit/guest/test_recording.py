@@ -267,3 +267,23 @@ def test_what_is_discarded_or_emptied_is_kept_nowhere() -> None:
     found = below.lstat("/etc/fstab")
     assert found is not None
     assert (found.size, found.mode, found.uid, found.gid) == (0, 0o640, 3, 4)
+
+
+@pytest.mark.parametrize("odd", [FileKind.OTHER, FileKind.FILE])
+def test_what_is_no_directory_is_told_when_planning(odd: FileKind) -> None:
+    recording = RecordingGuest(MemoryGuest({"/etc/network": Node(odd)}))
+    with pytest.raises(GuestError, match="/etc/network: is not a directory") as error:
+        recording.write("/etc/network/a/b", b"", **WHY)
+    assert error.value.code == "guest-not-a-directory"
+    with pytest.raises(GuestError, match="/etc/network: is not a directory"):
+        recording.symlink("x", "/etc/network/a", **WHY)
+    assert recording.plan.changes == ()
+
+
+def test_a_file_that_nobody_would_read_through_is_not_compared() -> None:
+    """difflib takes minutes for a mebibyte in which every second line is another."""
+    old = [f"line {number}\n" for number in range(50_000)]
+    new = [f"#{line}" if number % 2 else line for number, line in enumerate(old)]
+    recording = RecordingGuest(MemoryGuest({"/etc/fstab": "".join(old)}))
+    recording.write("/etc/fstab", "".join(new).encode(), **WHY)
+    assert recording.plan.diffs == ("/etc/fstab: 50000 lines, then 50000, too many to be shown\n",)
