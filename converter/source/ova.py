@@ -25,6 +25,7 @@ MAGIC_AT: Final = 257
 _BLOCK: Final = 512
 _MAX_HEADERS: Final = 4000
 _MAX_EXTENSION: Final = 64 << 10
+_MAX_EXTENSIONS: Final = 1 << 20
 # Type flags: files (the last is "contiguous"), GNU's long names, pax headers, directories.
 _FILES: Final = (b"0", b"\0", b"7")
 _LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL, _DIRECTORY = b"L", b"K", b"x", b"g", b"5"
@@ -68,7 +69,7 @@ def _check_member(reader: Reader, name: str, header: _Header, found: dict[str, B
 
 def _headers(reader: Reader) -> Iterator[_Header]:
     """Give every member's header, with what the extensions before it say."""
-    offset, extended = 0, dict[str, str]()
+    offset, extended, extensions = 0, dict[str, str](), 0
     for _ in range(_MAX_HEADERS):
         if offset == reader.length:
             return  # not every writer ends the archive with two empty blocks
@@ -80,6 +81,9 @@ def _headers(reader: Reader) -> Iterator[_Header]:
         # The padding of the last member may be missing.
         offset = min(header.data + -(-header.size // _BLOCK) * _BLOCK, reader.length)
         if header.kind in (_LONG_NAME, _PAX):
+            extensions += header.size
+            if extensions > _MAX_EXTENSIONS:
+                raise _damaged(reader, f"its extended headers have {extensions} bytes")
             extended |= _extension(reader, header)
         elif header.kind not in (_LONG_LINK, _PAX_GLOBAL):
             yield header

@@ -149,6 +149,15 @@ class TestArchive:
         path = stored(tmp_path, "a.ova", tar_header(b"p", b"0", kind) * 5000)
         assert refusal(path).code == "ova-member"
 
+    def test_extensions_without_end_are_not_kept(self, tmp_path: Path) -> None:
+        """Each with keys of its own, 4000 of them would take 300 MiB and minutes."""
+        header = tar_header(b"p", b"%o" % (64 << 10), b"x")
+        records = [b"%08d k%05d=\n" % (17, number) for number in range(3855)]
+        extension = header + b"".join(records).ljust(64 << 10, b"\0")
+        error = damage(stored(tmp_path, "a.ova", extension * 17 + tar(*MACHINE)))
+        assert error.code == "ova-tar-damaged"
+        assert "extended headers have 1114112 bytes" in error.message
+
     def test_a_sparse_file_of_gnu_tar(self, tmp_path: Path) -> None:
         record = b"22 GNU.sparse.major=1\n"
         data = tar_header(b"p", b"%o" % len(record), b"x") + record.ljust(512, b"\0")
