@@ -17,23 +17,33 @@ import re
 import tarfile
 import zipfile
 import zlib
+from contextlib import nullcontext
+from io import SEEK_END
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, cast
 
 from converter.bundles import Format
 from converter.formats import FormatError
+from converter.formats.rationed import Rationed
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from typing import IO, BinaryIO
+
+    from converter.formats.rationed import Seekable
 
 # Vendors' archives have some hundreds of files, and 250 MB.
 MEMBER_LIMIT: Final = 20_000
 CONTENT_LIMIT: Final = 1 << 30
 _PIECE: Final = 1 << 20
-# Names are shorter than a page, and few archives have more than a name in an extended header.
-_HEADERS: Final = 1 << 20
 _DEVICE: Final = re.compile(
     r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(?:\..*)?", re.I
+)
+_DECODERS: Final = (
+    (b"\x1f\x8b", gzip.open),
+    (b"BZh", bz2.open),
+    (b"\xfd7zXZ\0", lzma.open),
+    (b"\x5d\0\0", lzma.open),
 )
 # What reading a damaged archive ends with.
 DAMAGE: Final = (
@@ -49,9 +59,9 @@ def check_archive(file: BinaryIO, kind: Format) -> None:
     except DAMAGE as error:
         raise FormatError(f"is damaged: {error}") from error
     except OSError as error:
-        if error.errno is not None:  # reading failed; bz2's and gzip's own errors have no number
+        if error.errno is not None:
             raise
-        raise FormatError(f"is damaged: {error}") from error
+        raise FormatError(f"is damaged: {error}") from error  # gzip's and bz2's
 
 
 def _check_name(name: str) -> None:
@@ -97,7 +107,9 @@ class _Bounds:
 
 def _read_zip(file: BinaryIO) -> None:
     bounds = _Bounds()
-    with zipfile.ZipFile(file) as archive:
+    rationed = Rationed(file)
+    with zipfile.ZipFile(cast("IO[bytes]", rationed)) as archive:
+        rationed.allow(file.seek(0, SEEK_END))
         for member in archive.infolist():
             check_windows_name(member.filename)
             bounds.member(member.filename, member.file_size)
@@ -106,45 +118,9 @@ def _read_zip(file: BinaryIO) -> None:
                     bounds.content(content)
 
 
-class _Headers:
-    """A tar, unpacked, of whose headers only so much can be read before `allow` is called again.
-
-    tarfile reads an extended header whole, whatever length it has.
-    """
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.seek, self.tell = file.seek, file.tell
-        self.allow(0)
-
-    def allow(self, size: int) -> None:
-        """Let another `size` bytes of content be read, and the next headers."""
-        self._left = size + _HEADERS
-
-    def read(self, size: int) -> bytes:
-        """See `io.RawIOBase`."""
-        self._left -= size
-        if self._left < 0:
-            raise FormatError("has headers that are longer than any")
-        return self._file.read(size)
-
-
-def _unpacked(file: BinaryIO) -> IO[bytes]:
-    """Give what comes out of a file, compressed or not."""
-    start = file.read(6)
-    file.seek(0)
-    if start.startswith(b"\x1f\x8b"):
-        return cast("IO[bytes]", gzip.GzipFile(fileobj=file))
-    if start.startswith(b"BZh"):
-        return bz2.BZ2File(file)
-    if start.startswith((b"\xfd7zXZ", b"\x5d\0\0")):
-        return lzma.LZMAFile(file)
-    return file
-
-
 def _read_tar(file: BinaryIO) -> None:
-    bounds, headers = _Bounds(), _Headers(_unpacked(file))
-    with tarfile.open(fileobj=cast("IO[bytes]", headers), mode="r:") as archive:
+    bounds = _Bounds()
+    with _decompressed(file) as plain, _tar(rationed := Rationed(plain)) as archive:
         for member in archive:
             _check_name(member.name)
             if member.issym():
@@ -155,7 +131,19 @@ def _read_tar(file: BinaryIO) -> None:
             elif not (member.isreg() or member.isdir()):
                 raise FormatError(f"{member.name[:200]!r} is neither a file nor a directory")
             bounds.member(member.name, member.size)
-            headers.allow(member.size)
             content = archive.extractfile(member) if member.isreg() else None
             if content is not None:
+                rationed.allow(member.size)
                 bounds.content(content)
+            rationed.allow(0)
+
+
+def _tar(file: Rationed) -> tarfile.TarFile:
+    return tarfile.open(fileobj=cast("IO[bytes]", file), mode="r:")
+
+
+def _decompressed(file: BinaryIO) -> AbstractContextManager[Seekable]:
+    magic = file.read(6)
+    file.seek(0)
+    opener = next((known for start, known in _DECODERS if magic.startswith(start)), nullcontext)
+    return cast("AbstractContextManager[Seekable]", opener(file))

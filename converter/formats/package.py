@@ -14,18 +14,21 @@ import struct
 import tarfile
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from converter.formats import FormatError, compression
+from converter.formats.rationed import Rationed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import BinaryIO
+    from typing import IO, BinaryIO
 
 _AR: Final = b"!<arch>\n"
 _AR_MEMBER: Final = 60
 _CONTROL_LIMIT: Final = 16 << 20
 _DATA_LIMIT: Final = 2 << 30
+# Agents have some hundreds.
+_MEMBER_LIMIT: Final = 20_000
 
 _LEAD: Final = 96
 _LEAD_MAGIC: Final = b"\xed\xab\xee\xdb"
@@ -65,8 +68,8 @@ def read_deb(file: BinaryIO) -> Package:
         if name.startswith("control.tar"):
             control = _control(data)
         elif name.startswith("data.tar"):
-            with _tar(data, limit=_DATA_LIMIT) as archive:
-                files = tuple(_path(member.name) for member in _each(archive) if not member.isdir())
+            archive = _Tar(data, limit=_DATA_LIMIT)
+            files = tuple(_path(member.name) for member in archive if not member.isdir())
     missing = [name for name in ("package", "version", "architecture") if name not in control]
     if missing:
         raise FormatError(f"its control file has no {', '.join(missing)}")
@@ -102,11 +105,10 @@ def _members(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
 
 
 def _control(data: bytes) -> Mapping[str, str]:
-    with _tar(data, limit=_CONTROL_LIMIT) as archive:
-        for member in _each(archive):
-            content = archive.extractfile(member) if member.isreg() else None
-            if content is not None and _path(member.name) == "/control":
-                return _fields(content.read(_CONTROL_LIMIT))
+    archive = _Tar(data, limit=_CONTROL_LIMIT)
+    for member in archive:
+        if member.isreg() and _path(member.name) == "/control":
+            return _fields(archive.content(member))
     return {}
 
 
@@ -130,17 +132,28 @@ class _Pieces(io.RawIOBase):
         return size
 
 
-def _tar(data: bytes, *, limit: int) -> tarfile.TarFile:
-    pieces = (
-        iter(compression.Stream(data, limit=limit)) if compression.detect(data) else iter([data])
-    )
-    with _tar_errors():
-        return tarfile.open(fileobj=io.BufferedReader(_Pieces(pieces)), mode="r|")
+class _Tar:
+    """A tar, compressed or not, of at most `limit` bytes; it is read once."""
 
+    def __init__(self, data: bytes, *, limit: int) -> None:
+        is_plain = not compression.detect(data)
+        pieces = iter([data]) if is_plain else iter(compression.Stream(data, limit=limit))
+        self._file = Rationed(io.BufferedReader(_Pieces(pieces)))
+        with _tar_errors():
+            self._archive = tarfile.open(fileobj=cast("IO[bytes]", self._file), mode="r|")  # noqa: SIM115 - no file is open
 
-def _each(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    with _tar_errors():
-        yield from archive
+    def __iter__(self) -> Iterator[tarfile.TarInfo]:
+        with _tar_errors():
+            for number, member in enumerate(self._archive):
+                if number >= _MEMBER_LIMIT or member.issparse():
+                    raise FormatError(f"has sparse files, or more than {_MEMBER_LIMIT}")
+                self._file.allow(member.size)
+                yield member
+
+    def content(self, member: tarfile.TarInfo) -> bytes:
+        with _tar_errors():
+            content = self._archive.extractfile(member)
+            return b"" if content is None else content.read()
 
 
 @contextmanager
