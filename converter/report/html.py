@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from converter.model import Disk, Facts, Report
 
 _PLAIN: Final = frozenset("\n\t")
+_UNSEEN: Final = ("C", "Zl", "Zp")
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 _STEP: Final = 1024
 
@@ -65,7 +66,7 @@ def visible(value: Any) -> Any:  # noqa: ANN401 - any JSON-like value
 
 
 def _visible_character(character: str) -> str:
-    if character in _PLAIN or not unicodedata.category(character).startswith("C"):
+    if character in _PLAIN or not unicodedata.category(character).startswith(_UNSEEN):
         return character
     return f"\\u{{{ord(character):x}}}"
 

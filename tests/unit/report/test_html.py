@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -8,6 +9,7 @@ import pytest
 
 from converter.model import Finding, Plan, Severity, WriteFile
 from converter.report.html import human_size, render, visible
+from tests.unit.poison import MARKUP, TERMINAL, poisoned
 from tests.unit.samples import FACTS, LINUX, PLAN, linux, report
 
 ATTACK = "<script>alert(1)</script>\"'><img src=https://evil.example/x onerror=alert(1)>"
@@ -66,6 +68,20 @@ def test_nothing_of_the_guest_becomes_markup() -> None:
     assert "img" not in parsed.tags
     assert not any(name.startswith("on") or name in {"src", "href"} for name in parsed.attributes)
     assert ATTACK in parsed.text
+
+
+def test_a_report_of_attacks_has_the_elements_of_a_plain_one() -> None:
+    plain, parsed = Parser(render(report())), Parser(render(poisoned(report(), MARKUP)))
+    # What is added to the end of the diff is a line of its own.
+    assert Counter(parsed.tags) - Counter(plain.tags) == Counter(["span"])
+    assert parsed.attributes == plain.attributes
+    assert parsed.text.count(MARKUP) > 20
+
+
+def test_a_report_of_attacks_on_terminals_shows_them() -> None:
+    text = render(poisoned(report(), TERMINAL))
+    assert all(character.isprintable() for character in text.replace("\n", ""))
+    assert "\\u{1b}[2J" in text
 
 
 def test_nothing_is_loaded_from_elsewhere() -> None:
