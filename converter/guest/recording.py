@@ -238,7 +238,9 @@ class RecordingGuest:
         The source must not be written by the plan itself.
         """
         origin, place = resolve(self, source), resolve(self, path)
-        there = self.lstat(place)
+        there, stat = self.lstat(place), self.lstat(origin)
+        if stat is not None and stat.size > COPY_LIMIT:
+            raise GuestError(Code.TOO_LARGE, f"{source}: is {stat.size} bytes long")
         digest = self._below.digest(origin)
         before = None if there is None else self.digest(place)
         if origin in self._written or before == digest:

@@ -11,8 +11,10 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from converter.data import load
+from converter.errors import GuestError
 from converter.formats import kmod
 from converter.guest import paths
+from converter.guest.protocol import Code
 from converter.model import Kernel
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 MODULES: Final = "/lib/modules"
 # modules.dep of a distribution kernel is about 1 MiB; this bounds a hostile one.
 INDEX_LIMIT: Final = 16 << 20
+# Servers that never remove a kernel get to some hundreds, of four files and 7000 modules each.
+_NAMES_LIMIT: Final = 5000
+_MODULES_LIMIT: Final = 3_000_000
 _IMAGE: Final = re.compile(r"(?:vmlinuz|vmlinux|bzImage|kernel|linux)-(.+)")
 _INSTALLED: Final = re.compile(r"(?:/usr)?/lib/modules/([^/]+)/[^/]+")
 
@@ -42,22 +47,37 @@ _CONFIGS: Final = ("/boot/config-{}", "/lib/modules/{}/config", "/lib/modules/{}
 def inspect_kernels(guest: ReadableGuest) -> tuple[Kernel, ...]:
     """Give every kernel that has modules or an image, by release."""
     images = _images(guest)
-    releases = {name for name in paths.names(guest, MODULES) if _has_modules(guest, name)}
-    return tuple(
-        Kernel(
+    releases = {name for name in _names(guest, MODULES) if _has_modules(guest, name)}
+    found: list[Kernel] = []
+    modules_in_all = 0
+    for release in sorted(releases | images.keys()):
+        kernel = Kernel(
             release=release,
             image=images.get(release, ""),
             modules=frozenset(modules(guest, release)),
             builtin=frozenset(builtin(guest, release)),
         )
-        for release in sorted(releases | images.keys())
-    )
+        modules_in_all += len(kernel.modules) + len(kernel.builtin)
+        if modules_in_all > _MODULES_LIMIT:
+            raise GuestError(
+                Code.TOO_LARGE, f"{MODULES}: its kernels have more than {_MODULES_LIMIT} modules"
+            )
+        found.append(kernel)
+    return tuple(found)
+
+
+def _names(guest: ReadableGuest, directory: str) -> tuple[str, ...]:
+    """Give the names in a directory of kernels. Raises `GuestError` where there are too many."""
+    found = paths.names(guest, directory)
+    if len(found) > _NAMES_LIMIT:
+        raise GuestError(Code.TOO_LARGE, f"{directory}: has {len(found)} files, too many to read")
+    return found
 
 
 def _images(guest: ReadableGuest) -> dict[str, str]:
     """Give the image of each release; of two, the one that has the release in its name."""
     found: dict[str, str] = {}
-    for name in paths.names(guest, "/boot"):
+    for name in _names(guest, "/boot"):
         match = _IMAGE.fullmatch(name)
         if match is None or name.endswith(".old") or not paths.is_file(guest, f"/boot/{name}"):
             continue

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from converter.errors import GuestError
 from converter.guest.memory import MemoryGuest, Node
+from converter.inspection import kernels
 from converter.inspection.kernels import inspect_kernels, kernel_of, release_of
 from converter.model import FileKind, Kernel
 from tests.unit import initramfs_samples as made
@@ -107,3 +109,25 @@ def test_the_configuration_tells_what_is_built_in(place: str) -> None:
     guest = MemoryGuest({**made.kernel(dep="kernel/nvme.ko:\n"), place: config})
     (kernel,) = inspect_kernels(guest)
     assert kernel.builtin == {"xen_blkfront"}
+
+
+@pytest.mark.parametrize("directory", ["/boot", "/lib/modules"])
+def test_directories_of_kernels_have_bounds(
+    monkeypatch: pytest.MonkeyPatch, directory: str
+) -> None:
+    monkeypatch.setattr(kernels, "_NAMES_LIMIT", 5)
+    guest = MemoryGuest({f"{directory}/vmlinuz-{number}": "" for number in range(6)})
+    with pytest.raises(GuestError, match=f"{directory}: has 6 files") as error:
+        kernels.inspect_kernels(guest)
+    assert error.value.code == "guest-file-too-large"
+
+
+def test_modules_of_all_kernels_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each could be a link to the same index of 16 MiB."""
+    monkeypatch.setattr(kernels, "_MODULES_LIMIT", 99)
+    index = "".join(f"kernel/m{number}.ko:\n" for number in range(10))
+    guest = MemoryGuest({f"/lib/modules/{number}/modules.dep": index for number in range(9)})
+    assert len(kernels.inspect_kernels(guest)) == 9
+    guest = MemoryGuest({f"/lib/modules/{number}/modules.dep": index for number in range(10)})
+    with pytest.raises(GuestError, match="more than 99 modules"):
+        kernels.inspect_kernels(guest)
