@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _GIB: Final = 1 << 30
+# Seconds.
+_AGAIN: Final = 0.5
 
 
 class _Late(BaseException):
@@ -41,15 +43,18 @@ def deadline(phase: str, seconds: float) -> Iterator[None]:
     thread is interrupted by SIGALRM in whatever it computes. On another thread, what computes is
     not interrupted: it ends late, with the same error. One deadline at a time.
     """
-    late = threading.Event()
+    late, done = threading.Event(), threading.Event()
     thread = threading.get_native_id()
 
-    def expire() -> None:
+    def watch() -> None:
+        if done.wait(seconds):
+            return
         late.set()
-        kill_children(thread)
+        while not done.is_set():  # what is killed may be followed by another
+            kill_children(thread)
+            done.wait(_AGAIN)
 
-    timer = threading.Timer(seconds, expire)
-    timer.daemon = True
+    watcher = threading.Thread(target=watch, name=f"deadline-{phase}", daemon=True)
     failure = ConversionError(
         "phase-timeout",
         f"the phase {phase!r} did not end within {seconds:g} s",
@@ -58,12 +63,12 @@ def deadline(phase: str, seconds: float) -> Iterator[None]:
     )
     try:
         with _alarm(seconds, late):
-            timer.start()
+            watcher.start()
             try:
                 yield
             finally:
-                timer.cancel()
-                timer.join()
+                done.set()
+                watcher.join()
     except BaseException as error:
         if late.is_set():
             raise failure from error
