@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 from converter import windows_table
 from converter.accelerator import choose
 from converter.capabilities import capabilities, staged
+from converter.data import load
 from converter.deadline import deadline, seconds_for
 from converter.disk.apply import write_in_place, write_table
 from converter.disk.boot_code import GRUB2
@@ -320,6 +321,7 @@ class _Conversion:
                 with _limited("copy-rest", size):
                     _blame_the_source(copies, error)
                 _check_disk(self._space.work)
+                _check_growth(overlays)
                 raise
             _check_disk(self._space.work)
             with self._phase("copy-rest", "waiting for the copy", size=size):
@@ -463,6 +465,19 @@ def _check_disk(work: Path) -> None:
             "disk-full",
             f"{work.parent}: no space was left while the guest was changed ({free} bytes)",
             hint="free some space, or choose another output directory",
+        )
+
+
+def _check_growth(overlays: Sequence[Path]) -> None:
+    """Say so when the appliance ended because too much was written there."""
+    most = load("limits")["overlay"]["bytes"]
+    largest = max(overlay.stat().st_size for overlay in overlays)
+    if largest > most - _LEAST_ROOM:
+        raise ConversionError(
+            "overlay-endless",
+            f"{largest} bytes were written over a disk of the guest, more than any conversion does",
+            hint="convert with --agent none: then no program of the guest is run; if it ends like"
+            " this once more, the image is damaged or made to",
         )
 
 

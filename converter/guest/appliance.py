@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
+import resource
 import shlex
 import stat
 import string
@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import guestfs
 
+from converter.data import load
 from converter.errors import ConversionError, GuestError, GuestRefusedError, HostError
-from converter.guest import fixed_appliance, sockets
+from converter.guest import fixed_appliance, program, sockets
 from converter.guest.blockdevices import CHUNK, ApplianceDevices, translated
 from converter.guest.hypervisor import confine
 from converter.guest.interrupt import interruptible, kill_children
@@ -39,20 +40,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 transcript = logging.getLogger("converter.appliance")
 
+# A mail server's spool may have 100,000 files in a directory; none that is read here has.
+_NAMES_LIMIT: Final = 16 << 20
 # Attributes that one command line sets: it may have 128 KiB (execve(2)), whatever their paths are.
 _AT_ONCE: Final = 25
 _PLAIN: Final = f"{string.ascii_letters}{string.digits}/._-".encode()
-# What a program of the guest knows of where it runs (environ(7)).
-_CLEAN: Final = (
-    "env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
-    "LC_ALL=C", "TERM=dumb", "DEBIAN_FRONTEND=noninteractive", "SYSTEMD_OFFLINE=1",
-)  # fmt: skip
-# Run by the appliance's own shell: what is rooted in the guest's tree is the guest's.
-_KILL_GUESTS: Final = (
-    'for p in /proc/[0-9]*; do [ "$(readlink "$p/root")" = /sysroot ]'
-    ' && kill -9 "${p##*/}"; done; true'
-)
-_OUTPUT_LIMIT: Final = 256 << 10
 _KINDS: Final = {
     stat.S_IFREG: FileKind.FILE,
     stat.S_IFDIR: FileKind.DIRECTORY,
@@ -113,6 +105,9 @@ class Appliance(ApplianceDevices):
         log.debug("appliance: starting with %d disk(s)", len(disks))
         with _environment(settings):
             handle.launch()
+        # Whatever the guest does: no file that QEMU writes gets larger; QEMU ends when one would.
+        most = load("limits")["overlay"]["bytes"]
+        resource.prlimit(handle.get_pid(), resource.RLIMIT_FSIZE, (most, most))
 
     def __enter__(self) -> Self:
         """Give the running appliance."""
@@ -240,7 +235,10 @@ class Appliance(ApplianceDevices):
         with tempfile.NamedTemporaryFile(dir=self._directory) as names:
             with translated(path):
                 self._handle.ls0(path, names.name)
-            return tuple(sorted(os.fsdecode(name) for name in names.read().split(b"\0") if name))
+            found = names.read(_NAMES_LIMIT + 1)
+        if len(found) > _NAMES_LIMIT:
+            raise GuestError(Code.TOO_LARGE, f"{path}: has more than {_NAMES_LIMIT} bytes of names")
+        return tuple(sorted(os.fsdecode(name) for name in found.split(b"\0") if name))
 
     def attributes(self, path: str) -> tuple[tuple[str, bytes], ...]:
         """See `Guest`."""
@@ -286,12 +284,29 @@ class Appliance(ApplianceDevices):
         self._ntfs.clear()
         super().unmount()
 
+    def _place(self, path: str) -> str:
+        """Give `path` without links of the guest above it.
+
+        Programs of the appliance, which do not see the guest's tree as theirs, would follow those
+        into the appliance's own.
+        """
+        directory, _, last = path.rpartition("/")
+        within: str = self._handle.realpath(directory or "/")
+        return f"{within.rstrip('/')}/{last}"
+
+    def _make_way(self, path: str) -> bool:
+        """Remove a link, device or FIFO at `path`, which is to be a file; tell whether one is."""
+        there = self.lstat(path)
+        if there is None or there.kind is FileKind.FILE:
+            return there is not None
+        with self._changing(path):
+            self._handle.rm(path)
+        return False
+
     def write(self, path: str, data: bytes, *, mode: int, uid: int, gid: int) -> None:
         """See `Guest`."""
-        there = self.lstat(path)
+        self._make_way(path)
         with self._changing(path):
-            if there is not None and there.kind is not FileKind.FILE:
-                self._handle.rm(path)
             self._upload(data, path, offset=None)
             # On NTFS neither means anything: there it is the attribute SECURITY that counts.
             if not self._is_on_ntfs(path):
@@ -300,10 +315,10 @@ class Appliance(ApplianceDevices):
 
     def upload(self, source: Path, path: str) -> None:
         """See `Guest`."""
-        is_new = self.lstat(path) is None
+        is_there = self._make_way(path)
         with self._changing(path):
-            self._handle.upload(str(source), path)
-            if is_new:
+            self._handle.upload(str(source), _in_guest(path))
+            if not is_there:
                 self._handle.chmod(0o600, path)
 
     def append(self, path: str, data: bytes) -> None:
@@ -320,9 +335,9 @@ class Appliance(ApplianceDevices):
         with tempfile.NamedTemporaryFile(dir=self._directory) as staged:
             Path(staged.name).write_bytes(data)
             if offset is None:
-                self._handle.upload(staged.name, path)
+                self._handle.upload(staged.name, _in_guest(path))
             else:
-                self._handle.upload_offset(staged.name, path, offset)
+                self._handle.upload_offset(staged.name, _in_guest(path), offset)
 
     def remove(self, path: str) -> None:
         """See `Guest`."""
@@ -335,23 +350,16 @@ class Appliance(ApplianceDevices):
         with self._changing(path):
             if there is not None:
                 self._handle.rm(path)
-            self._handle.ln_s(target, path)
+            self._handle.ln_s(target, self._place(path))
 
     def run(self, argv: Sequence[str], *, seconds: float) -> Ran:
         """See `Machine`."""
-        output = f"/.converter-{secrets.token_hex(8)}"
-        # To a file: what stays behind holds it open, and is not waited for.
-        line = f"{shlex.join([*_CLEAN, *argv])} > {output} 2>&1 < /dev/null; echo $?"
         log.debug("guest: %s", shlex.join(argv))
         with self._changing(argv[0]), self._limited(argv[0], seconds):
-            status = self._handle.sh(line)
-            self._handle.debug("sh", [_KILL_GUESTS])
-        said = self.head(output, length=_OUTPUT_LIMIT).decode("utf-8", "replace")
-        self.remove(output)
-        if not status.strip().isdigit():
-            raise GuestError(Code.FAILED, f"{argv[0]}: the guest's shell gave no exit status")
-        log.debug("guest: exit %s: %s", status.strip(), said)
-        return Ran(int(status), said)
+            printed: str = self._handle.debug("sh", [program.script(argv)])
+        ran = program.result(argv[0], printed)
+        log.debug("guest: exit %d: %s", ran.status, ran.output)
+        return ran
 
     @contextmanager
     def _limited(self, name: str, seconds: float) -> Iterator[None]:
@@ -398,12 +406,9 @@ class Appliance(ApplianceDevices):
         """Give an attribute of bytes, such as the security on NTFS, as getfattr(1) would dump it.
 
         The binding takes text, and libguestfs has no other call for one attribute; setfattr(1) in
-        the appliance reads hexadecimal. It would follow a link of the guest above `path` into the
-        appliance's own tree; libguestfs resolves that in the guest's.
+        the appliance reads hexadecimal.
         """
-        directory, _, last = path.rpartition("/")
-        within: str = self._handle.realpath(directory or "/")
-        target = f"/sysroot{within.rstrip('/')}/{last}"
+        target = f"/sysroot{self._place(path)}"
         return f"# file: {_escaped(target)}\n{_escaped(name)}=0x{value.hex()}\n\n"
 
     def mkdir(self, path: str, *, mode: int = 0o755) -> None:
@@ -415,10 +420,17 @@ class Appliance(ApplianceDevices):
 
     def copy(self, source: str, target: str) -> None:
         """See `Guest`."""
+        self._size(source)
+        self._make_way(target)
         with self._changing(f"{source} to {target}"):
-            self._handle.cp_a(source, target)
+            self._handle.cp_a(self._handle.realpath(source), self._place(target))
         # cp(1) copies what is listed.
         self.set_attributes({target: self._security(source)})
+
+
+def _in_guest(path: str) -> str:
+    """Give `path` to a call that takes devices, too: a guest may have files with such names."""
+    return f"/.{path}"
 
 
 def _escaped(name: str) -> str:

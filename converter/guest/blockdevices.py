@@ -26,7 +26,12 @@ _TOP_LEVEL: Final = 5
 CHUNK: Final = 2 << 20
 _STOPPED_ARRAY: Final = re.compile(r"^(md\w+) : inactive", re.MULTILINE)
 _LOOK: Final = "run it again with --log FILE: it has all that the appliance and its kernel said"
-_ABSENT: Final = ("No such file or directory", "Not a directory")
+# What strerror(3) has for what is the guest's fault.
+_CODES: Final = {
+    "No such file or directory": Code.MISSING,
+    "Not a directory": Code.MISSING,
+    "Too many levels of symbolic links": Code.LINK_LOOP,
+}
 
 
 class ApplianceDevices:
@@ -274,5 +279,5 @@ def translated(what: str) -> Iterator[None]:
         raise GuestError(Code.FAILED, f"{what}: {error}") from error
     except RuntimeError as error:
         said = str(error)
-        code = Code.MISSING if said.endswith(_ABSENT) else Code.FAILED
+        code = next((code for end, code in _CODES.items() if said.endswith(end)), Code.FAILED)
         raise GuestError(code, f"{what}: {said}", hint=_LOOK) from error

@@ -1,8 +1,9 @@
-"""Every phase of the work ends, whatever keeps it."""
+"""Every phase of the work ends, whatever keeps it, and writes no more than it may."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
 import threading
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from converter import pipeline
 from converter.data import load
 from converter.deadline import deadline, seconds_for
 from converter.errors import ConversionError, GuestError
@@ -75,19 +77,31 @@ def test_on_another_thread_it_ends_late_with_the_same_error() -> None:
 
 
 def test_what_is_done_in_time_keeps_its_result_and_its_error() -> None:
-    before = signal.getsignal(signal.SIGALRM)
+    before, threads = signal.getsignal(signal.SIGALRM), {*threading.enumerate()}
     with deadline("inspect", 60):
         done = True
     assert done
     with pytest.raises(GuestError, match="as it was"), deadline("inspect", 60):
         raise GuestError("guest-operation-failed", "as it was")
     assert signal.getsignal(signal.SIGALRM) is before
-    assert not [item for item in threading.enumerate() if isinstance(item, threading.Timer)]
+    assert {*threading.enumerate()} <= threads
 
 
 def test_limits_grow_with_the_disks() -> None:
     assert seconds_for("inspect") == seconds_for("inspect", 1 << 40)
     assert seconds_for("checksum", 1024 * GIB) > seconds_for("checksum", GIB) > 600
+
+
+def test_an_overlay_that_grew_too_large_is_told(tmp_path: Path) -> None:
+    most = load("limits")["overlay"]["bytes"]
+    small, large = tmp_path / "small", tmp_path / "large"
+    for path, size in ((small, most >> 1), (large, most)):
+        path.touch()
+        os.truncate(path, size)
+    pipeline._check_growth([small])
+    with pytest.raises(ConversionError) as error:
+        pipeline._check_growth([small, large])
+    assert error.value.code == "overlay-endless"
 
 
 def test_every_phase_of_the_pipeline_has_a_limit() -> None:

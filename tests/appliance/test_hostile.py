@@ -1,0 +1,250 @@
+"""Guests whose files and programs are made to harm whoever looks at them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from converter import pipeline, process
+from converter.accelerator import choose
+from converter.data import load
+from converter.errors import ConversionError, GuestError
+from converter.guest import packages
+from converter.guest.appliance import Appliance
+from converter.guest.protocol import Code
+from converter.model import Wanted
+from converter.monitor import NullMonitor
+from images.cache import image
+from tests import standins
+from tests.appliance.test_agents import AGENT, opened, planned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from converter.guest.protocol import Ran
+
+pytestmark = pytest.mark.appliance
+
+ESCAPES = "/etc/\x1b[2Ja\nb \u202e'\"$(reboot)`x`"
+GIB = 1 << 30
+OVERLAY = 32 << 20
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
+    """Give a filesystem with all the files that should not be touched."""
+    work = tmp_path_factory.mktemp("files")
+    disk, overlay = work / "disk.raw", work / "overlay.qcow2"
+    disk.touch()
+    os.truncate(disk, 64 << 20)
+    process.run(["mkfs.ext4", "-q", "-F", str(disk)])
+    process.run(
+        ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(disk), str(overlay)]
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(load("limits"), "overlay", {"bytes": OVERLAY})
+        machine = Appliance([overlay], settings=choose().libguestfs_settings, directory=work)
+    with suppress(GuestError), machine:  # the last test ends it
+        machine.mount("/dev/sda", "/", options="rw")
+        handle = machine._handle
+        for directory in ("/etc", "/dev", "/tmp", "/many"):
+            handle.mkdir(directory)
+        handle.write("/tmp/plain", "plain")
+        handle.write("/dev/sda", "no disk")
+        handle.mkfifo(0o644, "/etc/fifo")
+        handle.mknod(0o140644, 0, 0, "/etc/socket")
+        handle.mknod_c(0o644, 1, 5, "/etc/zero")
+        handle.mknod_b(0o644, 8, 0, "/etc/disk")
+        handle.write("/etc/sparse", "")
+        handle.truncate_size("/etc/sparse", GIB)
+        handle.ln_s("/etc/loop", "/etc/loop")
+        handle.ln_s("/dev/sda", "/etc/fstab")
+        handle.ln_s("/tmp", "/etc/absolute")
+        handle.ln_s("../../../../../../tmp", "/etc/relative")
+        handle.debug("sh", ["cd /sysroot/many && seq -f %0200.0f 1 3000 | xargs touch"])
+        yield machine
+
+
+@pytest.fixture(scope="module")
+def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
+    """Give a Debian whose programs do what they want."""
+    work = tmp_path_factory.mktemp("guest")
+    with suppress(GuestError), opened(image("debian-12-bios").path, work) as machine:
+        yield machine
+
+
+@pytest.mark.xdist_group("hostile-files")
+class TestFiles:
+    @pytest.mark.parametrize("name", ["fifo", "socket", "zero", "disk"])
+    def test_what_is_no_file_is_never_opened(self, files: Appliance, name: str) -> None:
+        with pytest.raises(GuestError, match="is not a regular file") as error:
+            files.read(f"/etc/{name}")
+        assert error.value.code == Code.NOT_A_FILE
+        with pytest.raises(GuestError, match="is not a regular file"):
+            files.digest(f"/etc/{name}")
+        with pytest.raises(GuestError, match="is not a regular file"):
+            files.head(f"/etc/{name}", length=1)
+        with pytest.raises(GuestError, match="is not a regular file"):
+            files.copy(f"/etc/{name}", "/etc/copy")
+
+    @pytest.mark.parametrize("name", ["fifo", "zero", "disk"])
+    def test_what_is_no_file_is_replaced_and_not_written_to(
+        self, files: Appliance, tmp_path: Path, name: str
+    ) -> None:
+        payload = tmp_path / "payload"
+        payload.write_bytes(b"payload")
+        places = [f"/etc/{name}{number}" for number in range(3)]
+        for place in places:
+            files._handle.debug("sh", [f"cp -a /sysroot/etc/{name} /sysroot{place}"])
+        files.write(places[0], b"payload", mode=0o644, uid=0, gid=0)
+        files.upload(payload, places[1])
+        files.copy(places[0], places[2])
+        assert [files.read(place) for place in places] == [b"payload"] * 3
+
+    def test_a_gibibyte_is_refused_by_its_size(self, files: Appliance) -> None:
+        with pytest.raises(GuestError) as error:
+            files.read("/etc/sparse")
+        assert error.value.code == Code.TOO_LARGE
+
+    def test_a_link_to_itself_is_told(self, files: Appliance) -> None:
+        with pytest.raises(GuestError) as error:
+            files.read("/etc/loop")
+        assert error.value.code == Code.LINK_LOOP
+
+    def test_a_directory_of_many_names_is_not_listed(
+        self, files: Appliance, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert len(files.list("/many")) == 3000
+        monkeypatch.setattr("converter.guest.appliance._NAMES_LIMIT", 3000 * 200)
+        with pytest.raises(GuestError, match="bytes of names"):
+            files.list("/many")
+
+    @pytest.mark.parametrize("link", ["absolute", "relative"])
+    def test_links_lead_nowhere_but_into_the_guest(self, files: Appliance, link: str) -> None:
+        """cp(1) and ln(1), which libguestfs uses, would follow them into the appliance."""
+        planted = f"planted-{link}"
+        files.symlink("x", f"/etc/{link}/{planted}")
+        files.copy(f"/etc/{link}/plain", f"/etc/{link}/copy-{link}")
+        assert files.readlink(f"/tmp/{planted}") == "x"
+        assert files.read(f"/tmp/copy-{link}") == b"plain"
+        assert planted not in files._handle.debug("sh", ["ls /tmp"])
+
+    def test_the_name_of_a_disk_is_a_file_in_the_guest(
+        self, files: Appliance, tmp_path: Path
+    ) -> None:
+        payload = tmp_path / "payload"
+        payload.write_bytes(b"in the guest")
+        before = files.read_device("/dev/sda", offset=0, length=4096)
+        files.upload(payload, "/dev/sda")
+        assert files.read("/etc/fstab") == b"in the guest"
+        files.append("/dev/sda", b"!")
+        assert files.read("/dev/sda") == b"in the guest!"
+        assert files.read_device("/dev/sda", offset=0, length=1024) == before[:1024]
+
+    def test_names_are_nothing_but_names(self, files: Appliance) -> None:
+        files.write(ESCAPES, b"x", mode=0o644, uid=0, gid=0)
+        files.copy(ESCAPES, f"{ESCAPES}2")
+        assert files.read(f"{ESCAPES}2") == b"x"
+        assert ESCAPES.removeprefix("/etc/") in files.list("/etc")
+
+    def test_an_overlay_does_not_grow_without_end(self, files: Appliance, tmp_path: Path) -> None:
+        """The last test of this guest: its appliance ends."""
+        payload = tmp_path / "payload"
+        payload.write_bytes(os.urandom(1 << 20) * 50)
+
+        def fill() -> None:
+            files.upload(payload, "/large")
+            files.unmount()  # what the appliance held back is written now
+
+        with pytest.raises(GuestError):
+            fill()
+        (overlay,) = files._directory.glob("*.qcow2")
+        assert overlay.stat().st_size <= OVERLAY
+
+
+@pytest.mark.xdist_group("hostile-program")
+class TestPrograms:
+    """What a package manager of the guest may do, and what of it reaches the appliance."""
+
+    def shell(self, guest: Appliance, script: str) -> Ran:
+        return guest.run(["sh", "-c", script], seconds=600)
+
+    def test_it_sees_no_disk_no_process_and_no_network(self, guest: Appliance) -> None:
+        ran = self.shell(
+            guest,
+            "ls /dev; ls -d /proc/[0-9]* | wc -l; tail -n +3 /proc/net/dev | cut -d: -f1;"
+            " mknod /tmp/disk b 8 0; mount -t tmpfs x /mnt; kill -9 2 1",
+        )
+        assert "sda" not in ran.output.split()
+        assert int(next(word for word in ran.output.split() if word.isdigit())) < 6
+        assert "Operation not permitted" in ran.output
+        assert "permission denied" in ran.output
+        assert guest.lstat("/tmp/disk") is None
+        assert "eth0" not in ran.output
+
+    def test_it_may_print_for_ever(self, guest: Appliance) -> None:
+        before = guest.space("/").free
+        ran = self.shell(guest, "timeout 3 yes; printf '\\377\\033[2J'; exit 7")
+        assert ran.status == 7
+        assert len(ran.output) == 256 << 10
+        assert before - guest.space("/").free < 1 << 20
+
+    def test_nothing_stays_behind(self, guest: Appliance) -> None:
+        script = "trap '' TERM HUP INT; sleep 1000 & setsid sleep 1000 & echo done"
+        assert self.shell(guest, script).output == "done\n"
+        assert "sleep" not in guest._handle.debug("sh", ["ps ax"])
+        assert not [name for name in guest.list("/") if name.startswith(".converter")]
+
+    def test_it_may_have_so_many_processes_and_no_more(self, guest: Appliance) -> None:
+        ran = self.shell(guest, "for i in $(seq 400); do sleep 1000 & done; echo $i")
+        assert ran.status != 0 or "fork" in ran.output
+        assert self.shell(guest, "echo on").output == "on\n"
+
+    def test_a_script_that_replaces_the_package_manager(
+        self, guest: Appliance, tmp_path: Path
+    ) -> None:
+        """Nobody can say what is installed then: that is an error, and nothing is handed off."""
+        package = standins.deb(
+            tmp_path, postinst="printf '#!/bin/sh\\necho install ok' > /usr/bin/dpkg-query; exit 1"
+        )
+        with pytest.raises(ConversionError) as error:
+            packages.install(planned(package), guest)
+        assert error.value.code == "package-half-installed"
+        assert guest.lstat(f"/usr/bin/{AGENT}") is None
+
+    def test_what_never_ends_ends_the_machine(self, guest: Appliance) -> None:
+        """The last test of this guest."""
+        with pytest.raises(ConversionError) as error:
+            guest.run(["sh", "-c", "trap '' TERM; while :; do :; done"], seconds=5)
+        assert error.value.code == "guest-program-endless"
+
+
+def test_a_phase_without_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(load("limits")["phases"], "inspect", {"seconds": 1})
+    disk = tmp_path / "disk.raw"
+    disk.touch()
+    os.truncate(disk, 64 << 20)
+    before = children()
+    # On a thread of its own: what others have started here is not to be ended.
+    with ThreadPoolExecutor(1) as pool:
+        work = pool.submit(pipeline.examine, [disk], Wanted(), NullMonitor())
+        error = work.exception()
+    assert isinstance(error, ConversionError)
+    assert error.code == "phase-timeout"
+    assert children() <= before
+
+
+def children() -> set[str]:
+    done = subprocess.run(
+        ["ps", "--no-headers", "-o", "pid,comm", "--ppid", str(os.getpid())],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return {line for line in done.stdout.splitlines() if "ps" not in line.split()}
