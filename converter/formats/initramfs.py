@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 LIMIT: Final = 2 << 30
 _ENTRY_LIMIT: Final = 200_000
 _KEPT_LIMIT: Final = 64 << 20
+# Names and links' targets of all entries: those of a rescue image have 3 MiB.
+_NAMES_LIMIT: Final = 32 << 20
 
 _ALIGN: Final = 512
 _MARGIN: Final = 8
@@ -219,6 +221,7 @@ class _Reader:
         self._tree = Tree()
         self._entries = 0
         self._kept = 0
+        self._names = 0
 
     def read(self) -> Image:
         segments = tuple(self._segments())
@@ -287,6 +290,9 @@ class _Reader:
         self._entries += 1
         if self._entries > _ENTRY_LIMIT:
             raise FormatError(f"more than {_ENTRY_LIMIT} entries")
+        self._names += len(entry.name) + (entry.size if stat.S_ISLNK(entry.mode) else 0)
+        if self._names > _NAMES_LIMIT:
+            raise FormatError(f"names of more than {_NAMES_LIMIT} bytes")
         self._tree.add(entry)
         return entry
 

@@ -232,3 +232,13 @@ def test_an_image_in_an_image() -> None:
     image = initramfs.read(cpio.write([Item("init"), Item("squash-root.img")]))
     assert image.inner == "squash-root.img"
     assert initramfs.read(MAIN).inner == ""
+
+
+def test_names_have_a_bound_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """200,000 entries with names and targets of 4 KiB each would take 1.6 GiB."""
+    monkeypatch.setattr(initramfs, "_NAMES_LIMIT", 10_000)
+    name, target = "n" * 200, b"t" * 200
+    few = [Item(f"{name}{number}", Kind.SYMLINK, target) for number in range(20)]
+    assert len(initramfs.read(cpio.write(few)).files) == 20
+    with pytest.raises(FormatError, match="names of more than 10000 bytes"):
+        initramfs.read(cpio.write([*few, Item(name * 20, Kind.SYMLINK, target)]))
