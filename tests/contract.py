@@ -110,6 +110,9 @@ class GuestContract:
         with pytest.raises(GuestError) as caught:
             paths.resolve(guest, "/etc/loop-a")
         assert caught.value.code == Code.LINK_LOOP
+        with pytest.raises(GuestError) as caught:
+            guest.read("/etc/loop-a")
+        assert caught.value.code == Code.LINK_LOOP
 
     def test_write_replaces_content_owner_and_mode(self, guest: Guest) -> None:
         guest.write("/etc/plain", b"other", mode=0o600, uid=1, gid=2)
@@ -202,3 +205,12 @@ class GuestContract:
         guest.copy("/etc/plain", "/etc/empty")
         assert guest.read("/etc/empty") == b"plain\n"
         assert guest.read("/etc/plain") == b"plain\n"
+
+    def test_new_names_are_in_the_guest_whatever_links_lead_there(self, guest: Guest) -> None:
+        guest.mkdir("/srv/real")
+        guest.symlink("/srv/real", "/srv/absolute")
+        guest.write("/srv/absolute/file", b"x", mode=0o644, uid=0, gid=0)
+        guest.copy("/srv/absolute/file", "/srv/absolute/copy")
+        guest.symlink("file", "/srv/absolute/link")
+        assert guest.read("/srv/real/copy") == b"x"
+        assert guest.readlink("/srv/real/link") == "file"
