@@ -68,7 +68,7 @@ def confine(
         words = allowed.options(handle.get_hv())
         kept.write_bytes(b"".join(os.fsencode(word) + b"\0" for word in words))
     except OSError as error:
-        raise writing_failed(kept, error, code="appliance-failed") from error
+        raise writing_failed(kept, error, code="overlay-failed") from error
     handle.set_hv(str(confinement.LAUNCHER))
     return {launcher.OPTIONS: str(kept)}
 
