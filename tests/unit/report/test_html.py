@@ -4,13 +4,20 @@ import re
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
+from typing import TYPE_CHECKING
 
 import pytest
 
 from converter.model import Finding, Plan, Severity, WriteFile
 from converter.report.html import human_size, render, visible
+from tests.unit import windows_samples
 from tests.unit.poison import MARKUP, TERMINAL, poisoned
 from tests.unit.samples import FACTS, LINUX, PLAN, linux, report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from converter.model import Facts
 
 ATTACK = "<script>alert(1)</script>\"'><img src=https://evil.example/x onerror=alert(1)>"
 
@@ -70,16 +77,19 @@ def test_nothing_of_the_guest_becomes_markup() -> None:
     assert ATTACK in parsed.text
 
 
-def test_a_report_of_attacks_has_the_elements_of_a_plain_one() -> None:
-    plain, parsed = Parser(render(report())), Parser(render(poisoned(report(), MARKUP)))
+@pytest.mark.parametrize("facts", [lambda: FACTS, windows_samples.facts])
+def test_a_report_of_attacks_has_the_elements_of_a_plain_one(facts: Callable[[], Facts]) -> None:
+    made = report(before=facts(), after=facts())
+    plain, parsed = Parser(render(made)), Parser(render(poisoned(made, MARKUP)))
     # What is added to the end of the diff is a line of its own.
     assert Counter(parsed.tags) - Counter(plain.tags) == Counter(["span"])
     assert parsed.attributes == plain.attributes
-    assert parsed.text.count(MARKUP) > 20
+    assert parsed.text.count(MARKUP) > 15
 
 
-def test_a_report_of_attacks_on_terminals_shows_them() -> None:
-    text = render(poisoned(report(), TERMINAL))
+@pytest.mark.parametrize("facts", [lambda: FACTS, windows_samples.facts])
+def test_a_report_of_attacks_on_terminals_shows_them(facts: Callable[[], Facts]) -> None:
+    text = render(poisoned(report(before=facts(), after=facts()), TERMINAL))
     assert all(character.isprintable() for character in text.replace("\n", ""))
     assert "\\u{1b}[2J" in text
 
