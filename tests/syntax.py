@@ -33,10 +33,14 @@ class Module:
         return cls(name, str(relative), ast.parse(path.read_text("utf-8")))
 
     @cached_property
+    def nodes(self) -> list[ast.AST]:
+        return list(ast.walk(self.tree))
+
+    @cached_property
     def imports(self) -> dict[str, str]:
         """The full names behind the local ones."""
         found: dict[str, str] = {}
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.ImportFrom) and node.module:
                 found |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
             elif isinstance(node, ast.Import):
@@ -46,9 +50,7 @@ class Module:
     @cached_property
     def makers(self) -> frozenset[str]:
         """What may be called by its name alone: functions, classes, what is imported."""
-        defined = (
-            node for node in ast.walk(self.tree) if isinstance(node, Function | ast.ClassDef)
-        )
+        defined = (node for node in self.nodes if isinstance(node, Function | ast.ClassDef))
         return frozenset(node.name for node in defined).union(self.imports)
 
     @cached_property
@@ -98,7 +100,7 @@ def raised_values(module: Module) -> Iterator[tuple[int, str]]:
 
     One with the code of another error (``type(error)(error.code, …)``) has it from there.
     """
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         match node:
             case ast.Raise(exc=ast.Call(func=ast.Attribute())):
                 continue

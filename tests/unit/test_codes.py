@@ -16,7 +16,7 @@ from tests.codes import DIFFERENCE, FINDING, HOLE
 
 if TYPE_CHECKING:
     from converter.codes import Entry
-    from tests.codes import Given
+    from tests.codes import Given, Lost
 
 REFUSED: Final = "refused"
 OUTCOMES: Final[dict[str, str]] = {
@@ -49,9 +49,14 @@ WITHOUT_HINT: Final = {"GuestError", "InterruptionError", DIFFERENCE}
 
 
 @cache
+def scanned() -> tuple[tuple[Given, ...], tuple[Lost, ...]]:
+    return codes.scan()
+
+
+@cache
 def given() -> dict[str, list[Given]]:
     found: dict[str, list[Given]] = defaultdict(list)
-    for item in codes.scan()[0]:
+    for item in scanned()[0]:
         found[item.code].append(item)
     return found
 
@@ -100,7 +105,7 @@ def row(code: str) -> str:
 
 
 def test_every_code_can_be_followed_to_where_it_is_written() -> None:
-    lost = codes.scan()[1]
+    lost = scanned()[1]
     assert not lost, "write the code out where it is given: " + "; ".join(map(str, lost))
 
 
