@@ -1,114 +1,59 @@
 """The conversion itself: what is done, in which order, and what runs beside what.
 
-    source ─► overlay ─► inspect ─► preflight ─► plan ─► apply ─► verify ─► lay over ─► publish
-          └── copy to raw, beside all of it ─────────────────────────────────┘
+    source, preflight ─► overlay ─► inspect ─► plan ─► apply ─► verify ─► lay over ─► publish
+                     └── copy to raw, beside all of it ─────────────────┘
 
-The source is only read. The guest is changed on the overlay, in one appliance; the copy needs none.
+The source is only read. The guest is changed on the overlay, in one appliance; the copy needs none,
+and neither does the preflight, which refuses what the first blocks of the disks show.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import threading
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from converter import windows_table
 from converter.accelerator import choose
 from converter.capabilities import capabilities, staged
 from converter.data import load
 from converter.deadline import deadline, seconds_for
 from converter.disk.apply import write_in_place, write_table
-from converter.disk.boot_code import GRUB2
-from converter.disk.conversion import prepare
-from converter.errors import (
-    ConversionError,
-    DamagedInputError,
-    GuestRefusedError,
-    HostError,
-    UsageError,
-)
+from converter.errors import ConversionError, DamagedInputError, GuestRefusedError, HostError
+from converter.examination import Examination, judge, read_guest
 from converter.guest import packages
 from converter.guest.appliance import Appliance
 from converter.guest.interrupt import kill_children
-from converter.guest.protocol import TEXT_LIMIT
 from converter.guest.replay import replay
 from converter.handoff import results
 from converter.handoff.workspace import Workspace, scratch
 from converter.inspection import inspect_machine
-from converter.model import BootMode, ConvertTable, Plan, Report, Severity, WindowsFacts
+from converter.model import ConvertTable, Plan, Report, WindowsFacts
 from converter.monitor import Stopwatch
-from converter.policy import (
-    choose_boot_mode,
-    choose_licence,
-    is_refused,
-    judge_guest,
-    judge_licence,
-    tolerated,
-    under,
-)
-from converter.policy_storage import judge_room
+from converter.policy import choose_boot_mode, is_refused
 from converter.preflight import open_and_judge
-from converter.provision import provide
 from converter.source import open_source
 from converter.source.copy import CopyJob, lay_over
 from converter.source.overlay import create_overlay
 from converter.source.unchanged import unchanged
-from converter.steps.order import make_plan
-from converter.steps.step import Options
 from converter.verification import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from converter.disk.conversion import Conversion
-    from converter.disk.windows_conversion import WindowsConversion
-    from converter.inspection import Inspection, Machine
-    from converter.model import (
-        Facts,
-        Finding,
-        OutputDisk,
-        Request,
-        Source,
-        Wanted,
-    )
+    from converter.inspection import Inspection
+    from converter.model import Finding, OutputDisk, Request, Source, Wanted
     from converter.monitor import Monitor
     from converter.source.unchanged import Watch
 
 
-log = logging.getLogger(__name__)
-
 # An appliance writes in requests of up to 1 MiB or so: less than a few of them is no room.
 _LEAST_ROOM: Final = 4 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Examination:
-    """What a look at a guest gave: the plan, empty if it is refused, and everything found."""
-
-    source: Source
-    plan: Plan
-    findings: tuple[Finding, ...]
-    inspection: Inspection | None = None
-    options: Options = field(default_factory=Options)
-
-    def refuse_if_needed(self) -> None:
-        """Raise `GuestRefusedError` with all findings when one of them is an error."""
-        errors = [item for item in self.findings if item.severity is Severity.ERROR]
-        if errors:
-            raise GuestRefusedError(
-                errors[0].code,
-                "; ".join(error.message for error in errors),
-                hint=errors[0].hint,
-                findings=self.findings,
-            )
 
 
 def examine(sources: Sequence[Path], wanted: Wanted, monitor: Monitor) -> Examination:
@@ -120,7 +65,7 @@ def examine(sources: Sequence[Path], wanted: Wanted, monitor: Monitor) -> Examin
             return Examination(source, Plan(()), container)
         monitor.phase("inspect", "starting the appliance, reading the guest")
         with _limited("inspect"), _appliance(_overlays(source, work), work) as machine:
-            return judge(machine, source, container, _inspect(machine, container), wanted)
+            return judge(machine, source, container, read_guest(machine, container), wanted)
 
 
 def inspect(sources: Sequence[Path], *, monitor: Monitor) -> tuple[Source, Inspection]:
@@ -131,22 +76,6 @@ def inspect(sources: Sequence[Path], *, monitor: Monitor) -> tuple[Source, Inspe
         monitor.phase("inspect", "starting the appliance, reading the guest")
         with _limited("inspect"), _appliance(_overlays(source, work), work) as machine:
             return source, inspect_machine(machine)
-
-
-def _inspect(machine: Appliance, container: Sequence[Finding]) -> Inspection:
-    """Read the guest; a refusal of it tells as well what was found of the container."""
-    try:
-        return inspect_machine(machine)
-    except GuestRefusedError as error:
-        found = _distinct(error.findings, container)
-        raise GuestRefusedError(
-            error.code, error.message, hint=error.hint, findings=found
-        ) from error
-
-
-def _distinct(*findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Join findings; what was met twice, on a disk and in the appliance, is said once."""
-    return tuple(dict.fromkeys(chain(*findings)))
 
 
 def _limited(phase: str, size: int = 0) -> AbstractContextManager[None]:
@@ -168,107 +97,6 @@ def _overlays(source: Source, work: Path) -> list[Path]:
         create_overlay(disk, directory=work, name=f"disk{number}")
         for number, disk in enumerate(source.disks)
     ]
-
-
-def judge(
-    machine: Machine,
-    source: Source,
-    container: Sequence[Finding],
-    inspection: Inspection,
-    wanted: Wanted,
-) -> Examination:
-    """Judge what was inspected and, unless it is refused, plan its conversion."""
-    facts = inspection.facts
-    judged = (
-        *judge_guest(facts, wanted.policy, boot_mode=wanted.boot_mode),
-        *judge_licence(facts, wanted.licence),
-    )
-    findings = _distinct(container, under(wanted.policy, inspection.findings), judged)
-    if wanted.as_is:
-        return Examination(source, Plan(()), _distinct(tolerated(findings)), inspection)
-    if is_refused(findings):
-        further = _further(machine, inspection, wanted)
-        return Examination(source, Plan(()), _distinct(findings, further), inspection)
-    provision = provide(facts.os, wanted)
-    try:
-        options = Options(
-            wanted.boot_mode,
-            wanted.generalize,
-            *_table_conversion(machine, source, facts, wanted),
-            provision.payloads,
-            choose_licence(facts, wanted.licence),
-            _answer_file(wanted),
-        )
-    except GuestRefusedError as error:
-        return Examination(source, Plan(()), (*findings, *error.findings), inspection)
-    plan, options = _plan(machine, inspection, options, wanted)
-    judged_plan = (*under(wanted.policy, plan.findings), *judge_room(facts, plan))
-    found = (*findings, *provision.findings, *judged_plan)
-    return Examination(source, plan, found, inspection, options)
-
-
-def _further(machine: Machine, inspection: Inspection, wanted: Wanted) -> tuple[Finding, ...]:
-    """Give what the steps would refuse in a guest that is refused already: it is mended but once.
-
-    What they fail on beside that comes of the guest's other faults.
-    """
-    try:
-        plan = make_plan(machine, inspection)
-    except ConversionError as error:
-        log.info("planned no further for a guest that is refused: %s", error.message)
-        return ()
-    found = (*under(wanted.policy, plan.findings), *judge_room(inspection.facts, plan))
-    return tuple(finding for finding in found if finding.severity is Severity.ERROR)
-
-
-def _plan(
-    machine: Machine, inspection: Inspection, options: Options, wanted: Wanted
-) -> tuple[Plan, Options]:
-    """Plan, and give what it was planned with.
-
-    A Windows that cannot follow to an MBR that nobody asked for keeps its GPT.
-    """
-    plan = make_plan(machine, inspection, options)
-    is_free = options.windows_conversion is not None and not windows_table.is_asked(wanted)
-    if is_free and is_refused(plan.findings):
-        options = replace(options, windows_conversion=None)
-        plan = make_plan(machine, inspection, options)
-    return plan, options
-
-
-def _answer_file(wanted: Wanted) -> bytes | None:
-    """Read the answer file that was given. Raises `UsageError` ``unattend-unreadable``."""
-    if wanted.unattend is None:
-        return None
-    try:
-        with wanted.unattend.open("rb") as file:
-            return file.read(TEXT_LIMIT)
-    except OSError as error:
-        message = f"{wanted.unattend}: {error.strerror or error}"
-        hint = "give a file that can be read with --unattend"
-        raise UsageError("unattend-unreadable", message, hint=hint) from error
-
-
-def _table_conversion(
-    machine: Machine, source: Source, facts: Facts, wanted: Wanted
-) -> tuple[Conversion | None, WindowsConversion | None]:
-    """Prepare another partition table of the disk that the machine starts from, if it needs one.
-
-    A Linux stays one that a BIOS starts, if it was; a loader that cannot follow is given up for
-    UEFI. Raises `GuestRefusedError`.
-    """
-    disk = facts.disks[0]
-
-    def read(offset: int, length: int) -> bytes:
-        return machine.read_device(disk.device, offset=offset, length=length)
-
-    if isinstance(facts.os, WindowsFacts):
-        return None, windows_table.prepare(read, source, facts, wanted)
-    if wanted.table is None:
-        return None, None
-    starts = choose_boot_mode(facts, wanted.boot_mode) is BootMode.LEGACY_BIOS
-    bios = BootMode.LEGACY_BIOS in facts.boot_modes and (starts or disk.loader == GRUB2)
-    return prepare(read, disk, wanted.table, bios=bios), None
 
 
 def _appliance(overlays: Sequence[Path], work: Path) -> Appliance:
@@ -360,7 +188,7 @@ class _Conversion:
                 machine = stack.enter_context(_appliance(overlays, self._space.work))
             _raise_failures(copies)
             with self._phase("inspect", "reading the guest, planning"):
-                before = _inspect(machine, container)
+                before = read_guest(machine, container)
                 examination = judge(machine, source, container, before, self._request.wanted)
                 examination.refuse_if_needed()
             if self._request.wanted.as_is:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from converter.examination import Examination
     from converter.model import Finding, Plan, Wanted
-    from converter.pipeline import Examination
 
 _COMPRESSIONS: Final = frozenset({".gz", ".xz", ".zst", ".bz2"})
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from converter.errors import GuestRefusedError
+from converter.examination import judge
 from converter.guest.replay import replay
 from converter.inspection import inspect_machine
 from converter.model import (
@@ -25,7 +26,6 @@ from converter.model import (
     Severity,
     Wanted,
 )
-from converter.pipeline import judge
 from converter.verification import verify
 from images.windows import hive
 from images.windows.guest import Firmware, State, Windows, matrix
@@ -41,8 +41,8 @@ from tests.windows.memory import Memory, machine, second_disk, write
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from converter.examination import Examination
     from converter.model import Plan
-    from converter.pipeline import Examination
     from images.windows.layout import Partition
     from tests.guests.disks import SparseDisk
     from tests.guests.machine import Tree

@@ -14,12 +14,12 @@ from converter.boot import BootReport
 from converter.cli import commands, host
 from converter.cli.commands import default_name
 from converter.doctor import Check
+from converter.examination import Examination
 from converter.handoff import manifest
 from converter.handoff.manifest import Difference
 from converter.inspection import Inspection
 from converter.inspection.storage import Storage
 from converter.model import BootMode, Facts, Policy, Wanted
-from converter.pipeline import Examination
 from tests.unit.samples import ERROR, FACTS, PLAN, WARNING, linux, report, source
 
 HOSTILE = "evil\x1b[2J\nverdict: good\udcff"
