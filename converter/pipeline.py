@@ -148,10 +148,9 @@ class _Conversion:
             except ConversionError as error:
                 with _limited("copy-rest", size):
                     _blame_the_source(copies, error)
-                _check_disk(self._space.work)
-                _check_growth(overlays)
+                _check_writes(self._space.work, overlays)
                 raise
-            _check_disk(self._space.work)
+            _check_writes(self._space.work, overlays)
             with self._phase("copy-rest", "waiting for the copy", size=size):
                 for copy in copies:
                     copy.wait()
@@ -278,8 +277,8 @@ def _inspect_again(machine: Appliance) -> Inspection:
         ) from error
 
 
-def _check_disk(work: Path) -> None:
-    """Refuse to believe in a guest that was changed while its overlay could not be written.
+def _check_writes(work: Path, overlays: Sequence[Path]) -> None:
+    """Refuse to believe in a guest that was changed while its overlays could not be written.
 
     The appliance sees a full disk as a bad one, and writes that fail late are not told to anybody.
     """
@@ -294,10 +293,11 @@ def _check_disk(work: Path) -> None:
             f"{work.parent}: no space was left while the guest was changed ({free} bytes)",
             hint="free some space, or choose another output directory",
         )
+    check_growth(overlays)
 
 
-def _check_growth(overlays: Sequence[Path]) -> None:
-    """Say so when the appliance ended because too much was written there."""
+def check_growth(overlays: Sequence[Path]) -> None:
+    """Raise `ConversionError` ``overlay-endless`` when too much was written in the appliance."""
     most = load("limits")["overlay"]["bytes"]
     largest = max(overlay.stat().st_size for overlay in overlays)
     if largest > most - _LEAST_ROOM:

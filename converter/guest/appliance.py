@@ -105,7 +105,7 @@ class Appliance(ApplianceDevices):
         log.debug("appliance: starting with %d disk(s)", len(disks))
         with _environment(settings):
             handle.launch()
-        # Whatever the guest does: no file that QEMU writes gets larger; QEMU ends when one would.
+        # Whatever the guest does: no file that QEMU writes gets larger; that is a full disk to it.
         most = load("limits")["overlay"]["bytes"]
         resource.prlimit(handle.get_pid(), resource.RLIMIT_FSIZE, (most, most))
 

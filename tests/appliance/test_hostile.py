@@ -22,6 +22,7 @@ from converter.monitor import NullMonitor
 from images.cache import image
 from tests import standins
 from tests.appliance.test_agents import AGENT, opened, planned
+from tests.guests import harness, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +51,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(load("limits"), "overlay", {"bytes": OVERLAY})
         machine = Appliance([overlay], settings=choose().libguestfs_settings, directory=work)
-    with suppress(GuestError), machine:  # the last test ends it
+    with suppress(GuestError), machine:  # the last test spoils it
         machine.mount("/dev/sda", "/", options="rw")
         handle = machine._handle
         for directory in ("/etc", "/dev", "/tmp", "/many"):
@@ -154,18 +155,19 @@ class TestFiles:
         assert ESCAPES.removeprefix("/etc/") in files.list("/etc")
 
     def test_an_overlay_does_not_grow_without_end(self, files: Appliance, tmp_path: Path) -> None:
-        """The last test of this guest: its appliance ends."""
+        """The last test of this guest: its filesystem is spoilt."""
         payload = tmp_path / "payload"
         payload.write_bytes(os.urandom(1 << 20) * 50)
-
-        def fill() -> None:
+        with suppress(GuestError):  # nobody is told of what is written late, and is lost
             files.upload(payload, "/large")
-            files.unmount()  # what the appliance held back is written now
-
-        with pytest.raises(GuestError):
-            fill()
+            files.unmount()
         (overlay,) = files._directory.glob("*.qcow2")
         assert overlay.stat().st_size <= OVERLAY
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(load("limits"), "overlay", {"bytes": OVERLAY})
+            with pytest.raises(ConversionError) as error:
+                pipeline.check_growth([overlay])
+        assert error.value.code == "overlay-endless"
 
 
 @pytest.mark.xdist_group("hostile-program")
@@ -227,13 +229,11 @@ class TestPrograms:
 
 def test_a_phase_without_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(load("limits")["phases"], "inspect", {"seconds": 1})
-    disk = tmp_path / "disk.raw"
-    disk.touch()
-    os.truncate(disk, 64 << 20)
+    disks = written.write(harness.load("debian-12.7").machine(), tmp_path)
     before = children()
     # On a thread of its own: what others have started here is not to be ended.
     with ThreadPoolExecutor(1) as pool:
-        work = pool.submit(pipeline.examine, [disk], Wanted(), NullMonitor())
+        work = pool.submit(pipeline.examine, disks, Wanted(), NullMonitor())
         error = work.exception()
     assert isinstance(error, ConversionError)
     assert error.code == "phase-timeout"

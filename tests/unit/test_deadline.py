@@ -98,9 +98,9 @@ def test_an_overlay_that_grew_too_large_is_told(tmp_path: Path) -> None:
     for path, size in ((small, most >> 1), (large, most)):
         path.touch()
         os.truncate(path, size)
-    pipeline._check_growth([small])
+    pipeline.check_growth([small])
     with pytest.raises(ConversionError) as error:
-        pipeline._check_growth([small, large])
+        pipeline.check_growth([small, large])
     assert error.value.code == "overlay-endless"
 
 
