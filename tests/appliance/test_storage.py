@@ -250,10 +250,9 @@ def test_what_is_mounted_is_dirty_until_it_is_unmounted(
     assert not is_dirty()
 
 
-def test_a_disk_with_a_volume_group_gets_another_table(
-    machine: Appliance, storage: Storage
-) -> None:
+def test_a_disk_with_a_volume_group_gets_another_table(machine: Appliance) -> None:
     """The group's second half, on another disk, is given up and taken up with it."""
+    storage = read_storage(machine)
     first = machine.read_device("/dev/sdb", offset=0, length=512)
     # No first partition, and another signature.
     other = first[:440] + b"\1\2\3\4" + first[444:446] + bytes(16) + first[462:]
