@@ -133,11 +133,11 @@ def is_full(error: OSError) -> bool:
     return error.errno in _FULL
 
 
-def disk_full(path: Path, error: OSError) -> HostError:
-    """Translate that there was no room when `path` was written."""
+def disk_full(path: Path, why: object) -> HostError:
+    """Make the error for a lack of room where `path` is written."""
     return HostError(
         "disk-full",
-        f"{path}: {error.strerror or error}",
+        f"{path}: {why}",
         hint="free some space, or choose another output directory",
     )
 
@@ -145,7 +145,7 @@ def disk_full(path: Path, error: OSError) -> HostError:
 def writing_failed(path: Path, error: OSError, *, code: str) -> ConversionError:
     """Translate what went wrong when `path` was written: ``disk-full``, or else `code`."""
     if is_full(error):
-        return disk_full(path, error)
+        return disk_full(path, error.strerror or error)
     return ConversionError(
         code,
         f"{path}: {error.strerror or error}",

@@ -22,7 +22,7 @@ from converter.capabilities import capabilities, staged
 from converter.data import load
 from converter.deadline import deadline, seconds_for
 from converter.disk.apply import write_in_place, write_table
-from converter.errors import ConversionError, DamagedInputError, GuestRefusedError, HostError
+from converter.errors import ConversionError, DamagedInputError, GuestRefusedError, disk_full
 from converter.examination import Examination, judge, read_guest
 from converter.guest import packages
 from converter.guest.appliance import Appliance
@@ -288,11 +288,8 @@ def _check_writes(work: Path, overlays: Sequence[Path]) -> None:
     probe.unlink()
     free = shutil.disk_usage(work).free
     if free < _LEAST_ROOM:
-        raise HostError(
-            "disk-full",
-            f"{work.parent}: no space was left while the guest was changed ({free} bytes)",
-            hint="free some space, or choose another output directory",
-        )
+        why = f"no space was left while the guest was changed ({free} bytes)"
+        raise disk_full(work.parent, why)
     check_growth(overlays)
 
 

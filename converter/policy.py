@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from converter import policy_storage, support
 from converter.data import load
 from converter.inspection.health import no_bootable_partition
+from converter.inspection.roots import UNKNOWN_MESSAGE
 from converter.model import (
     BootMode,
     ContainerFormat,
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 # Beyond the service, with the drivers named: all instances of that architecture are Nitro.
 _NEEDED: Final = {"aarch64": ("nvme", "ena")}
-# Where the user guide and its users word a text of the service differently, this is the users'.
-_UNKNOWN_SYSTEM: Final = "Unknown OS / Missing OS files."
 # FMT-8, ImportImage: disks in a machine, and bytes that each must stay below. Under `open`: as many
 # as have a name in EC2, and the largest size of an EBS volume.
 _MOST_DISKS: Final = {Policy.AWS: 21, Policy.OPEN: 74}
@@ -234,7 +233,7 @@ def _system(facts: Facts, policy: Policy) -> Iterator[Finding]:
                 policy,
                 "os-unknown",
                 f"{name}: neither the service nor converter knows this distribution",
-                _UNKNOWN_SYSTEM,
+                UNKNOWN_MESSAGE,
             )
 
 

@@ -11,14 +11,12 @@ read (`interfaces.d/*`, initramfs-tools' `conf.d/*`, udev's `*.rules`) then neve
 
 from __future__ import annotations
 
-import codecs
-import difflib
 import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from converter.errors import GuestError
-from converter.formats.reg_file import reg_lines
+from converter.guest.diffs import registry_diff, text_diff
 from converter.guest.hives import Hives
 from converter.guest.labels import LABEL, Labels
 from converter.guest.paths import resolve
@@ -48,8 +46,6 @@ if TYPE_CHECKING:
 Attributes = tuple[tuple[str, bytes], ...]
 
 BACKUP_SUFFIX: Final = ".converter-orig"
-# Comparing takes time with the square of the lines, and a person reads no more of them.
-_SHOWN_LINES: Final = 4000
 # Boot loaders are copied, which have a few MiB.
 COPY_LIMIT: Final = 64 << 20
 
@@ -216,7 +212,7 @@ class RecordingGuest:
             attributes=() if there else self._label(place, FileKind.FILE),
         )
         sizes = f"{place}: {len(old or b'')} bytes, then {len(data)}, not shown\n"
-        self._record(change, sizes if is_secret else _text_diff(place, old or b"", data))
+        self._record(change, sizes if is_secret else text_diff(place, old or b"", data))
         self._written[place] = _Written(stat, data)
 
     def append(self, path: str, data: bytes, *, before: str, code: str, reason: str) -> None:
@@ -294,7 +290,7 @@ class RecordingGuest:
             return
         hive.set_value(key, name, value)
         change = SetValue(code, reason, path, key, name, value, before, self._backup_once(path))
-        self._record(change, _registry_diff(path, key, name, before, value))
+        self._record(change, registry_diff(path, key, name, before, value))
 
     def delete_value(self, path: str, key: str, name: str, *, code: str, reason: str) -> None:
         """Plan that a value of the hive at `path` is gone, if it is there."""
@@ -304,7 +300,7 @@ class RecordingGuest:
             return
         hive.delete_value(key, name)
         change = DeleteValue(code, reason, path, key, name, before, self._backup_once(path))
-        self._record(change, _registry_diff(path, key, name, before, None))
+        self._record(change, registry_diff(path, key, name, before, None))
 
     def delete_key(self, path: str, key: str, *, code: str, reason: str) -> None:
         """Plan that a key of the hive at `path` is gone with all below it, if it is there."""
@@ -328,7 +324,7 @@ class RecordingGuest:
         if stat.kind is FileKind.FILE:
             old = self.read(place)
             change = RemoveFile(code, reason, place, _digest(old), self._backup(place))
-            self._record(change, _text_diff(place, old, b""))
+            self._record(change, text_diff(place, old, b""))
         elif stat.kind is not FileKind.SYMLINK:
             raise GuestError(Code.NOT_A_FILE, f"{path}: is neither a file nor a link")
         else:
@@ -462,41 +458,3 @@ def _kept_names(guest: ReadableGuest, place: str) -> Iterator[str]:
 
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _registry_diff(
-    path: str, key: str, name: str, before: Value | None, after: Value | None
-) -> str:
-    """Show a change of a value as two `.reg` files would differ."""
-    lines = [path, f" [{key}]"]
-    for sign, value in (("-", before), ("+", after)):
-        lines += [f"{sign}{reg_lines(key, name, value)[-1]}"] if value else []
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _text_diff(path: str, old: bytes, new: bytes) -> str:
-    """Show the difference as `diff -u` would; bytes that are not UTF-8 are shown escaped."""
-    if _is_binary(old) or _is_binary(new):
-        return f"Binary file {path}: {len(old)} bytes, then {len(new)}\n"
-    before, after = _lines(old), _lines(new)
-    if len(before) + len(after) > _SHOWN_LINES:
-        return f"{path}: {len(before)} lines, then {len(after)}, too many to be shown\n"
-    lines = difflib.unified_diff(
-        before,
-        after,
-        fromfile=f"a{path}" if old else "/dev/null",
-        tofile=f"b{path}" if new else "/dev/null",
-    )
-    return "".join(
-        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
-    )
-
-
-def _is_binary(data: bytes) -> bool:
-    return b"\0" in data and not data.startswith(codecs.BOM_UTF16_LE)
-
-
-def _lines(data: bytes) -> list[str]:
-    # Windows' own settings are in UTF-16, and say so.
-    encoding = "utf-16" if data.startswith(codecs.BOM_UTF16_LE) else "utf-8"
-    return data.decode(encoding, "backslashreplace").splitlines(keepends=True)

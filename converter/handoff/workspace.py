@@ -112,7 +112,7 @@ class Workspace:
         except OSError as error:
             path = Path(error.filename or self.output)
             if is_full(error):
-                raise disk_full(path, error) from error
+                raise disk_full(path, error.strerror or error) from error
             raise UsageError(
                 "output-unusable",
                 f"{path}: {error.strerror}",

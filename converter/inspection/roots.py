@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 FSTAB: Final = "/etc/fstab"
 SEVERAL_MESSAGE: Final = "Unsupported configuration - Multiple directories found"
+# Where the user guide words it differently, this is what users see.
+UNKNOWN_MESSAGE: Final = "Unknown OS / Missing OS files."
 FSTAB_MESSAGE: Final = "Invalid configuration - Could not read fstab"
 TYPES: Final = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "jfs"})
 # Any one of the first and one of the second make a directory tree a Linux root. The second may be
@@ -224,7 +226,7 @@ def _none_found(storage: Storage) -> GuestRefusedError:
         f"no operating system was found (filesystems: {seen or 'none'})",
         "give the boot disk first, and all disks of the machine; a disk with data only cannot be"
         " converted by itself",
-        "Unknown OS / Missing OS files.",
+        UNKNOWN_MESSAGE,
     )
 
 

@@ -8,13 +8,7 @@ import re
 import signal
 from typing import TYPE_CHECKING, Final
 
-from converter.errors import (
-    ConversionError,
-    DamagedInputError,
-    HostError,
-    UsageError,
-    disk_full,
-)
+from converter.errors import ConversionError, DamagedInputError, UsageError, disk_full
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +44,7 @@ def judged(source: str, target: Path, status: int, said: str) -> ConversionError
 def host_fault(target: Path, status: int, said: str) -> ConversionError | None:
     """Make the error for a qemu-img that failed to write `target`, None if that was not why."""
     if status == -signal.SIGXFSZ:
-        return disk_full(target, OSError(errno.EFBIG, os.strerror(errno.EFBIG)))
+        return disk_full(target, os.strerror(errno.EFBIG))
     if status < 0:
         return ConversionError(
             "tool-failed",
@@ -58,11 +52,7 @@ def host_fault(target: Path, status: int, said: str) -> ConversionError | None:
             hint="see whether the machine ran out of memory (dmesg), and run it again",
         )
     if _FULL.search(said):
-        return HostError(
-            "disk-full",
-            f"{target}: {said.strip()}",
-            hint="free some space, or choose another output directory",
-        )
+        return disk_full(target, said.strip())
     if _TARGET.search(said):
         return ConversionError(
             "copy-failed",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import zstandard
 
-from converter.errors import DamagedInputError, HostError, writing_failed
+from converter.errors import DamagedInputError, disk_full, writing_failed
 from converter.source import sparse
 
 if TYPE_CHECKING:
@@ -116,8 +116,4 @@ def _damaged(reader: Reader, name: str, what: str) -> DamagedInputError:
 
 def _check_room(work: Path) -> None:
     if shutil.disk_usage(work).free < _RESERVE:
-        raise HostError(
-            "disk-full",
-            f"{work}: less than {_RESERVE >> 20} MiB are free for the decompressed disk",
-            hint="free some space, or choose another output directory",
-        )
+        raise disk_full(work, f"less than {_RESERVE >> 20} MiB are free for the decompressed disk")

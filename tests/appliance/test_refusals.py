@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import os
 import resource
 from typing import TYPE_CHECKING
 
@@ -15,6 +12,7 @@ from converter.guest.protocol import Code
 from tests.appliance import test_windows_refusals
 from tests.command import converter
 from tests.refusals import containers, damaged, disks
+from tests.windows.comparison import file_digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,7 +81,6 @@ ELSEWHERE = {
 
 # Seconds of CPU time: what other programs take meanwhile does not count.
 _SOON = 2.0
-_PIECE = 1 << 16
 
 ROWS = (*containers.ROWS, *damaged.ROWS, *disks.ROWS)
 
@@ -102,33 +99,12 @@ def _cpu_time() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _digest(path: Path) -> str:
-    """Give a digest of all bytes that are not zero, and where they are.
-
-    What is a hole may change while a file is only read (lseek(2), SEEK_DATA of unwritten extents).
-    """
-    digest, at, size = hashlib.sha256(), 0, path.stat().st_size
-    empty = bytes(_PIECE)
-    with path.open("rb", buffering=0) as file:
-        while at < size:
-            try:
-                at = max(at, os.lseek(file.fileno(), at, os.SEEK_DATA) // _PIECE * _PIECE)
-            except OSError as error:
-                assert error.errno == errno.ENXIO  # noqa: PT017 - there is no more
-                break
-            data = os.pread(file.fileno(), _PIECE, at)
-            if data != empty:
-                digest.update(b"%d\n" % at + data)
-            at += _PIECE
-    return f"{size} {digest.hexdigest()}"
-
-
 def check(row: Row, directory: Path) -> None:
     """Check what `converter check` says of a row's disks, and that it leaves them as they are."""
     given = directory / "given"
     given.mkdir()
     paths, log = row.build(given), directory / "log"
-    before = {path: _digest(path) for path in paths}
+    before = {path: file_digest(path) for path in paths}
     begun = _cpu_time()
     done = converter("check", *paths, "--json", "--log", log, *row.options)
     seconds = _cpu_time() - begun
@@ -142,7 +118,7 @@ def check(row: Row, directory: Path) -> None:
     codes = {item["code"] for item in done.document["findings"] if item["severity"] == "warning"}
     assert codes.issuperset(row.warned), done.stdout
     assert log.read_text("utf-8").count("appliance: starting with") == row.starts
-    assert {path: _digest(path) for path in paths} == before
+    assert {path: file_digest(path) for path in paths} == before
     assert row.starts or seconds < _SOON
 
 

@@ -28,6 +28,9 @@ _EXTENSION: Final = "[{42B5FAAE-6536-11D2-AE5A-0000F87571E3}{40B6664F-4972-11D1-
 _LAUNCHER: Final = "converter-first-boot.cmd"
 _NAMESPACE: Final = "{urn:schemas-microsoft-com:unattend}"
 
+# Bytes that are looked at together: a disk is mostly holes.
+_PIECE = 1 << 16
+
 
 @dataclass(frozen=True, slots=True)
 class Side:
@@ -77,24 +80,24 @@ class Volume:
 
 
 def file_digest(path: Path) -> str:
-    """Give a digest of a file of the host, and of where it has holes: disks are mostly that."""
-    digest = hashlib.sha256()
+    """Give a digest of all bytes that are not zero, and where they are.
+
+    What is a hole may change while a file is only read (lseek(2), SEEK_DATA of unwritten extents).
+    """
+    digest, at, size = hashlib.sha256(), 0, path.stat().st_size
+    empty = bytes(_PIECE)
     with path.open("rb", buffering=0) as file:
-        at, end = 0, path.stat().st_size
-        while at < end:
+        while at < size:
             try:
-                at = os.lseek(file.fileno(), at, os.SEEK_DATA)
+                at = max(at, os.lseek(file.fileno(), at, os.SEEK_DATA) // _PIECE * _PIECE)
             except OSError as error:
                 assert error.errno == errno.ENXIO  # noqa: PT017 - there is no more
                 break
-            stop = os.lseek(file.fileno(), at, os.SEEK_HOLE)
-            file.seek(at)
-            digest.update(b"%d %d\n" % (at, stop))
-            while at < stop:
-                data = file.read(min(1 << 20, stop - at))
-                digest.update(data)
-                at += len(data)
-    return f"{end} {digest.hexdigest()}"
+            data = os.pread(file.fileno(), _PIECE, at)
+            if data != empty:
+                digest.update(b"%d\n" % at + data)
+            at += _PIECE
+    return f"{size} {digest.hexdigest()}"
 
 
 def kept_as(path: str) -> str:
