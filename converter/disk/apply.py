@@ -36,12 +36,9 @@ def write_in_place(machine: Disks, change: ConvertTable, *, directory: Path) -> 
     Nothing is mounted there. Scratch files go to `directory`. Raises as `write_table` does.
     """
     prove(change, directory=directory)
-    if dict(machine.devices())[change.path] != change.size or not machine.release(change.path):
+    if dict(machine.devices())[change.path] != change.size:
         return False
-    for offset, data in change.pieces:
-        machine.write_device(change.path, data, offset=offset)
-    machine.take_up(change.path)
-    return True
+    return machine.rewrite(change.path, change.pieces)
 
 
 def write_table(overlay: Path, change: ConvertTable, *, directory: Path) -> None:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import logging
 import os
 import re
+import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from converter.errors import GuestError
+from converter.guest import sectors
 from converter.guest.protocol import Code
 from converter.model import Array, Filesystem, Space, Subvolume, Volume, VolumeGroup
 
@@ -38,6 +41,7 @@ class ApplianceDevices:
     """Implements `BlockDevices` over the handle of a running appliance."""
 
     _handle: Any
+    _directory: Path
     _mount_points: set[str]
     _types: dict[str, str]
 
@@ -55,37 +59,16 @@ class ApplianceDevices:
             data: bytes = self._handle.pread_device(device, length, offset)
         return data
 
-    def release(self, device: str) -> bool:
-        """See `Disks`. Limit: RAID arrays are not stopped, what is on them stays in use."""
-        try:
-            with translated(device):
-                if self._handle.vgs():
-                    self._handle.vg_activate_all(activate=False)
-                # The kernel does so only where nothing has a partition open.
-                self._handle.blockdev_rereadpt(device)
-        except GuestError as error:
-            log.debug("%s", error.message)
-            return False
-        return True
-
-    def write_device(self, device: str, data: bytes, *, offset: int) -> None:
-        """See `Disks`."""
-        done = 0
-        with translated(device):
-            while done < len(data):
-                piece = data[done : done + CHUNK]
-                done += self._handle.pwrite_device(device, piece, offset + done)
-            self._handle.sync()
-
-    def take_up(self, device: str) -> None:
-        """See `Disks`."""
+    def rewrite(self, device: str, pieces: Sequence[tuple[int, bytes]]) -> bool:
+        """See `Disks`. Limit: neither volume groups nor RAID arrays are stopped for it."""
         self._types.clear()
-        # udev looks at what was written by itself, and may have started volume groups again.
-        if not self.release(device):
-            raise GuestError(Code.FAILED, f"{device}: is in use again")
-        with translated(device):
-            if self._handle.vgs():
-                self._handle.vg_activate_all(activate=True)
+        with tempfile.NamedTemporaryFile(dir=self._directory) as staged:
+            Path(staged.name).write_bytes(b"".join(data for _, data in pieces))
+            with translated(device):
+                self._handle.debug_upload(staged.name, sectors.PIECES, 0o600)
+                said: str = self._handle.debug("sh", [sectors.script(device, pieces)])
+        log.debug("%s: %s", device, said.strip())
+        return said.strip() == sectors.WRITTEN
 
     def partitions(self) -> tuple[str, ...]:
         """See `BlockDevices`."""

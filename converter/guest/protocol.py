@@ -176,11 +176,9 @@ class Disks(Protocol):
     def devices(self) -> tuple[tuple[str, int], ...]:
         """See `BlockDevices`."""
 
-    def release(self, device: str) -> bool:
-        """Give up what uses the partitions of `device`; False where something still does."""
+    def rewrite(self, device: str, pieces: Sequence[tuple[int, bytes]]) -> bool:
+        """Write `pieces`, bytes each at an offset, and see the partitions of `device` anew.
 
-    def write_device(self, device: str, data: bytes, *, offset: int) -> None:
-        """Write to a disk that was released; it is on the disk before this ends."""
-
-    def take_up(self, device: str) -> None:
-        """Have the machine see the partitions of `device` as they are now."""
+        Each is on the disk before the next is begun. False, and nothing done, where something uses
+        the partitions that are there.
+        """

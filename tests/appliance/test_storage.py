@@ -6,6 +6,7 @@ with members missing.
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -250,31 +251,30 @@ def test_what_is_mounted_is_dirty_until_it_is_unmounted(
     assert not is_dirty()
 
 
-def test_a_disk_with_a_volume_group_gets_another_table(machine: Appliance) -> None:
-    """The group's second half, on another disk, is given up and taken up with it."""
+@pytest.mark.parametrize("device", ["/dev/sdb", "/dev/sdc"])
+def test_a_disk_with_a_volume_group_or_array_is_left_alone(machine: Appliance, device: str) -> None:
     storage = read_storage(machine)
-    first = machine.read_device("/dev/sdb", offset=0, length=512)
-    # No first partition, and another signature.
-    other = first[:440] + b"\1\2\3\4" + first[444:446] + bytes(16) + first[462:]
-    assert machine.release("/dev/sdb")
-    machine.write_device("/dev/sdb", other, offset=0)
-    machine.take_up("/dev/sdb")
-    try:
-        assert machine.read_device("/dev/sdb", offset=0, length=512) == other
-        assert [name for name in machine.partitions() if "sdb" in name] == ["/dev/sdb2"]
-        assert read_storage(machine).volumes == storage.volumes
-    finally:
-        assert machine.release("/dev/sdb")
-        machine.write_device("/dev/sdb", first, offset=0)
-        machine.take_up("/dev/sdb")
+    first = machine.read_device(device, offset=0, length=512)
+    assert not machine.rewrite(device, [(0, b"x" * 512)])
+    assert machine.read_device(device, offset=0, length=512) == first
     assert read_storage(machine) == storage
 
 
-def test_a_disk_with_a_running_array_is_not_released(machine: Appliance) -> None:
-    try:
-        assert not machine.release("/dev/sdc")
-    finally:
-        machine.take_up("/dev/sdb")  # with it the volume group
+def test_a_disk_gets_a_table_and_another_one(raw: Path, tmp_path: Path) -> None:
+    """The second piece is over the end of the first, and the last one far from both."""
+    with start(overlays(tmp_path, ["jfs"], raw), tmp_path) as machine:
+        first = machine.read_device("/dev/sda", offset=0, length=512)
+        # One partition, the second, of 8 MiB: an entry of an MBR.
+        entry = bytes((0, 0, 2, 0, 0x83, 0, 2, 0)) + struct.pack("<II", 2048, 8 * 2048)
+        table = bytes(440) + b"\1\2\3\4\0\0" + bytes(16) + entry + bytes(32) + b"\x55\xaa"
+        far = SIZES["jfs"] * MIB - 1000
+        pieces = [(0, b"x" * 512), (440, table[440:]), (0, table[:440]), (far, b"x" * 1000)]
+        assert machine.rewrite("/dev/sda", pieces)
+        assert machine.read_device("/dev/sda", offset=0, length=512) == table
+        assert machine.read_device("/dev/sda", offset=far, length=1000) == b"x" * 1000
+        assert machine.partitions() == ("/dev/sda2",)
+        assert machine.rewrite("/dev/sda", [(0, first)])
+        assert machine.partitions() == ()
 
 
 def test_a_group_with_a_disk_missing_does_not_start(raw: Path, tmp_path: Path) -> None:

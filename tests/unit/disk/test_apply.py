@@ -14,6 +14,7 @@ from tests.unit.disk.core_images import core_image
 from tests.unit.disk.test_conversion import GPT_PARTS, gpt_image, mbr_image, primary
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from converter.disk.conversion import Conversion
@@ -65,36 +66,29 @@ class Disk:
     def __init__(self, size: int, *, is_used: bool = False) -> None:
         self.size = size
         self.is_used = is_used
-        self.done: list[tuple[int, bytes] | str] = []
+        self.done: list[tuple[int, bytes]] = []
 
     def devices(self) -> tuple[tuple[str, int], ...]:
         return (("/dev/sda", self.size), ("/dev/sdb", 512))
 
-    def release(self, device: str) -> bool:
-        self.done.append(f"release {device}")
-        return not self.is_used
-
-    def write_device(self, device: str, data: bytes, *, offset: int) -> None:
+    def rewrite(self, device: str, pieces: Sequence[tuple[int, bytes]]) -> bool:
         assert device == "/dev/sda"
-        self.done.append((offset, data))
-
-    def take_up(self, device: str) -> None:
-        self.done.append(f"take up {device}")
+        if not self.is_used:
+            self.done += pieces
+        return not self.is_used
 
 
 @pytest.mark.parametrize("conversion", MADE[:2], ids=["mbr", "gpt"])
-def test_a_released_disk_gets_each_piece_in_its_turn(
-    conversion: Conversion, tmp_path: Path
-) -> None:
+def test_a_disk_gets_each_piece_in_its_turn(conversion: Conversion, tmp_path: Path) -> None:
     wanted, disk = change(conversion), Disk(conversion.size)
     assert write_in_place(disk, wanted, directory=tmp_path)
-    assert disk.done == ["release /dev/sda", *wanted.pieces, "take up /dev/sda"]
+    assert disk.done == list(wanted.pieces)
 
 
 def test_a_disk_in_use_is_left_alone(tmp_path: Path) -> None:
     disk = Disk(MADE[0].size, is_used=True)
     assert not write_in_place(disk, change(MADE[0]), directory=tmp_path)
-    assert disk.done == ["release /dev/sda"]
+    assert disk.done == []
 
 
 def test_a_disk_that_is_to_grow_is_left_alone(tmp_path: Path) -> None:
