@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from converter.errors import GuestError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Node:
     """A file, directory (no data) or symlink (`data` is its target in UTF-8)."""
 
@@ -31,24 +32,25 @@ class Node:
     gid: int = 0
     attributes: Mapping[str, bytes] = field(default_factory=dict)
 
-
-def _stat(node: Node) -> Stat:
-    mode = 0o777 if node.kind is FileKind.SYMLINK else node.mode
-    return Stat(node.kind, mode, node.uid, node.gid, len(node.data))
+    @cached_property
+    def stat(self) -> Stat:
+        """What lstat(2) would tell; asked for again and again, as paths are resolved."""
+        mode = 0o777 if self.kind is FileKind.SYMLINK else self.mode
+        return Stat(self.kind, mode, self.uid, self.gid, len(self.data))
 
 
 class _Steps:
     """What `resolve` asks for: places whose directories are no links, found as they stand."""
 
-    def __init__(self, guest: MemoryGuest) -> None:
-        self._guest = guest
+    def __init__(self, nodes: Mapping[str, Node]) -> None:
+        self._nodes = nodes
 
     def lstat(self, path: str) -> Stat | None:
-        node = self._guest._nodes.get(path)
-        return None if node is None else _stat(node)
+        node = self._nodes.get(path)
+        return None if node is None else node.stat
 
     def readlink(self, path: str) -> str:
-        node = self._guest._nodes.get(path)
+        node = self._nodes.get(path)
         if node is None or node.kind is not FileKind.SYMLINK:
             raise GuestError(Code.FAILED, f"{path}: is not a symbolic link")
         return node.data.decode("utf-8", "surrogateescape")
@@ -59,8 +61,8 @@ class MemoryGuest:
 
     def __init__(self, files: Mapping[str, bytes | str | Node] | None = None) -> None:
         """Make a guest with `files`: content (str is UTF-8) or whole nodes, parents implied."""
-        self._steps = _Steps(self)
         self._nodes: dict[str, Node] = {"/": Node(FileKind.DIRECTORY, mode=0o755)}
+        self._steps = _Steps(self._nodes)
         for path, content in (files or {}).items():
             self.mkdir(_parent(path))
             if isinstance(content, Node):
@@ -103,7 +105,7 @@ class MemoryGuest:
     def lstat(self, path: str) -> Stat | None:
         """See `Guest`."""
         node = self._find(path)
-        return None if node is None else _stat(node)
+        return None if node is None else node.stat
 
     def read(self, path: str, *, limit: int = TEXT_LIMIT) -> bytes:
         """See `Guest`."""
