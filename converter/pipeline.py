@@ -196,6 +196,7 @@ class _Conversion:
                 replay(examination.plan, machine, progress=self._applied)
                 installed = packages.install(examination.plan, machine)
                 machine.unmount()
+                machine.check_disks()
             tables = [item for item in examination.plan.changes if isinstance(item, ConvertTable)]
             if tables:
                 with self._phase("table", "writing another partition table"):

@@ -25,8 +25,14 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import guestfs
 
 from converter.data import load
-from converter.errors import ConversionError, GuestError, GuestRefusedError, HostError
-from converter.guest import fixed_appliance, program, sockets
+from converter.errors import (
+    ConversionError,
+    GuestError,
+    GuestRefusedError,
+    HostError,
+    disk_full,
+)
+from converter.guest import fixed_appliance, kernel_log, program, sockets
 from converter.guest.blockdevices import CHUNK, ApplianceDevices, translated
 from converter.guest.hypervisor import confine
 from converter.guest.interrupt import interruptible, kill_children
@@ -103,11 +109,10 @@ class Appliance(ApplianceDevices):
         handle.config("-global", "scsi-hd.werror=report")
         settings = confine(handle, disks, directory=self._directory, fixed=fixed)
         log.debug("appliance: starting with %d disk(s)", len(disks))
-        with _environment(settings):
+        # supermin, if libguestfs calls it, leaves what it was making there when it is killed.
+        with _environment({**settings, "TMPDIR": str(self._directory.absolute())}):
             handle.launch()
-        # Whatever the guest does: no file that QEMU writes gets larger; that is a full disk to it.
-        most = load("limits")["overlay"]["bytes"]
-        resource.prlimit(handle.get_pid(), resource.RLIMIT_FSIZE, (most, most))
+        _limit(handle.get_pid())
 
     def __enter__(self) -> Self:
         """Give the running appliance."""
@@ -121,16 +126,52 @@ class Appliance(ApplianceDevices):
     ) -> None:
         """Stop it; after a failure without waiting for it to write anything.
 
-        What was found out from an appliance that has ended means nothing: it is told instead.
+        What was found out from an appliance that has ended, or whose disks did not do what it
+        asked, means nothing: that is told instead.
         """
-        judged = isinstance(error, GuestError | GuestRefusedError)
-        if error is None or (judged and self._has_died()):
+        if error is None:
             self.close()
-        else:
+            return
+        try:
+            if isinstance(error, GuestError | GuestRefusedError):
+                self._must_live()
+                self.check_disks()
+        finally:
             self._stop()
 
-    def _has_died(self) -> bool:
-        return not self._handle.is_ready()
+    def _must_live(self) -> None:
+        """Raise `ConversionError` ``appliance-died`` when it is not there any more."""
+        if not self._handle.is_ready():
+            raise ConversionError(
+                "appliance-died",
+                "libguestfs' appliance ended while the guest was worked on",
+                hint="somebody killed QEMU, or the kernel did for want of memory (see dmesg):"
+                " convert again, and with --log FILE if it comes again",
+            )
+
+    def check_disks(self) -> None:
+        """Raise an error where the disks did not read or write all that was asked of them.
+
+        That is `HostError` ``disk-full`` or ``overlay-failed`` for the overlays, and
+        `ConversionError` ``source-read-failed``. Unmount first: what is written late fails late.
+        """
+        with translated("the kernel's log"):
+            found = kernel_log.fault(self._handle.dmesg())
+        if found is kernel_log.Fault.NO_ROOM:
+            raise disk_full(self._directory, "no room was left while the guest was changed")
+        if found is kernel_log.Fault.WRITE:
+            raise ConversionError(
+                "overlay-failed",
+                f"{self._directory}: the guest's changes could not be written there",
+                hint="free some space (df, quota, ulimit -f), or see to the disk (dmesg)",
+            )
+        if found is kernel_log.Fault.READ:
+            raise ConversionError(
+                "source-read-failed",
+                "a disk of the guest could not be read",
+                hint="check the disk or the share that the source lies on, or copy it to another"
+                " one first",
+            )
 
     def close(self) -> None:
         """Unmount, let the appliance write everything, and stop it.
@@ -138,13 +179,7 @@ class Appliance(ApplianceDevices):
         Raises `ConversionError` ``appliance-died`` when it is not there any more.
         """
         try:
-            if self._has_died():
-                raise ConversionError(
-                    "appliance-died",
-                    "libguestfs' appliance ended while the guest was worked on",
-                    hint="somebody killed QEMU, or the kernel did for want of memory (see dmesg):"
-                    " convert again, and with --log FILE if it comes again",
-                )
+            self._must_live()
             with translated("shutdown"):
                 self._handle.shutdown()
         finally:
@@ -449,6 +484,17 @@ def _as_text(value: bytes) -> str | None:
 
 def _as_bytes(value: str | bytes) -> bytes:
     return value if isinstance(value, bytes) else os.fsencode(value)
+
+
+def _limit(qemu: int) -> None:
+    """Let no file of a QEMU get larger than an overlay may, whatever is done in the guest.
+
+    That is a full disk to it. Our own limit may be lower still.
+    """
+    most = load("limits")["overlay"]["bytes"]
+    _, given = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if given == resource.RLIM_INFINITY or most < given:
+        resource.prlimit(qemu, resource.RLIMIT_FSIZE, (most, most))
 
 
 @contextmanager

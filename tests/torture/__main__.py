@@ -66,6 +66,9 @@ def main() -> int:
         print("needs root: it mounts filesystems", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
+    # Whoever started this may ignore these (nohup(1), a background job), and so would the victims.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     base = converter.cache.directory()
     assert base
     (base / "torture").mkdir(parents=True, exist_ok=True)

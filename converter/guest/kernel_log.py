@@ -1,0 +1,38 @@
+"""What the appliance's kernel says of its disks.
+
+A disk of the appliance is an overlay over the source, both files of this host. Where the host
+cannot read or write them QEMU hands the error on, and the kernel tells of it (Linux,
+block/blk-core.c, blk_errors). Nobody else does: what was written late is simply not there.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Final
+
+
+class Fault(StrEnum):
+    """What a disk did not do."""
+
+    READ = "a read"
+    WRITE = "a write"
+    NO_ROOM = "a write, for want of room"
+
+
+_ERROR: Final = re.compile(
+    r"(critical space allocation|critical medium|I/O) error, dev \w+, sector \d+"
+    r"(?: op 0x[0-9a-f]+:\((\w+)\))?"
+)
+
+
+def fault(said: str) -> Fault | None:
+    """Give what the disks did not do by the kernel's log, None where they did all; writes first."""
+    found = {_fault(*match.groups()) for match in _ERROR.finditer(said)}
+    return next((kind for kind in (Fault.NO_ROOM, Fault.WRITE, Fault.READ) if kind in found), None)
+
+
+def _fault(kind: str, operation: str | None) -> Fault:
+    if kind == "critical space allocation":
+        return Fault.NO_ROOM
+    return Fault.READ if operation == "READ" else Fault.WRITE
