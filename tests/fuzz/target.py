@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from converter.errors import ConversionError, DefectError
 from converter.formats import FormatError
@@ -29,11 +29,14 @@ TARGETS: Final[dict[str, Target]] = {}
 class Target:
     """`repair` puts checksums right, so that the code behind them is reached.
 
-    `is_large`: the converter would read megabytes of it, which is tried too.
+    `is_large`: the converter would read megabytes of it, which is tried too. `then` gets what
+    `call` gave, but in a long run for every fourth input only: it is what takes long, such as to
+    do a plan and to make another one.
     """
 
     name: str
     call: Callable[[bytes, Path], object]
+    then: Callable[[Any], object] | None
     make_seeds: Seeds
     repair: Repair | None
     is_large: bool
@@ -43,10 +46,12 @@ class Target:
         """Give the inputs to begin with, each once."""
         return tuple(dict.fromkeys(self.make_seeds()))
 
-    def run(self, data: bytes, work: Path) -> bool:
+    def run(self, data: bytes, work: Path, *, whole: bool = True) -> bool:
         """Parse `data`, files in `work`, and tell whether it made sense. Raises for a finding."""
         try:
-            self.call(data, work)
+            result = self.call(data, work)
+            if whole and self.then is not None:
+                self.then(result)
         except FormatError:
             return False
         except ConversionError as error:
@@ -62,23 +67,30 @@ def known(name: str) -> list[bytes]:
 
 
 def of_bytes(
-    seeds: Seeds, *, repair: Repair | None = None, large: bool = False
+    seeds: Seeds,
+    *,
+    repair: Repair | None = None,
+    large: bool = False,
+    then: Callable[[Any], object] | None = None,
 ) -> Callable[[Callable[[bytes], object]], None]:
     """Make a target of a function of bytes."""
 
     def register(function: Callable[[bytes], object]) -> None:
-        _add(function.__name__, lambda data, _: function(data), seeds, repair, is_large=large)
+        _add(function.__name__, lambda data, _: function(data), then, seeds, repair, is_large=large)
 
     return register
 
 
-def of_text(seeds: Seeds) -> Callable[[Callable[[str], object]], None]:
+def of_text(
+    seeds: Seeds, *, then: Callable[[Any], object] | None = None
+) -> Callable[[Callable[[str], object]], None]:
     """Make a target of a function of text, read as `guest.paths.text` reads it."""
 
     def register(function: Callable[[str], object]) -> None:
         _add(
             function.__name__,
             lambda data, _: function(data.decode("utf-8", "surrogateescape")),
+            then,
             seeds,
             None,
             is_large=True,
@@ -109,7 +121,7 @@ def of_file(
                 for left in work.iterdir():
                     left.unlink()
 
-        _add(function.__name__, call, seeds, repair, is_large=False)
+        _add(function.__name__, call, None, seeds, repair, is_large=False)
 
     return register
 
@@ -117,10 +129,11 @@ def of_file(
 def _add(
     name: str,
     call: Callable[[bytes, Path], object],
+    then: Callable[[Any], object] | None,
     seeds: Seeds,
     repair: Repair | None,
     *,
     is_large: bool,
 ) -> None:
     assert name not in TARGETS
-    TARGETS[name] = Target(name, call, seeds, repair, is_large)
+    TARGETS[name] = Target(name, call, then, seeds, repair, is_large)

@@ -89,7 +89,7 @@ class Watch:
         for data in first:
             self.run(data)
 
-    def run(self, data: bytes) -> None:
+    def run(self, data: bytes, *, whole: bool = True) -> None:
         """Run the target on `data`, and note what must not be."""
         self.inputs += 1
         self._forbidden = ""
@@ -98,7 +98,7 @@ class Watch:
         _set_timers(SECONDS)
         caught: BaseException | None = None
         try:
-            self.understood += self._target.run(data, self._work)
+            self.understood += self._target.run(data, self._work, whole=whole)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is a finding
             caught = error
         finally:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # Of a hundred inputs, those that have their checksums put right.
 _REPAIRED: Final = 60
 _ENLARGED: Final = 12
+# One input of so many goes the whole way.
+_WHOLE: Final = 4
 _STACK: Final = 1 << 15
 """Words of the frame under all others.
 
@@ -61,10 +63,10 @@ def _fuzz(target: Target, inputs: int, seed: int, directory: Path) -> None:
     watch.begin(first)
     current = os.open(directory / "current", os.O_RDWR | os.O_CREAT, 0o600)
 
-    def run(data: bytes) -> None:
+    def run(data: bytes, *, whole: bool = True) -> None:
         os.ftruncate(current, 0)
         os.pwrite(current, data, 0)
-        watch.run(data)
+        watch.run(data, whole=whole)
 
     random = Random(seed)  # noqa: S311 - nothing is kept secret by it
     for data in mutation.enlarged(target, random, _ENLARGED if target.is_large else 0):
@@ -72,7 +74,7 @@ def _fuzz(target: Target, inputs: int, seed: int, directory: Path) -> None:
     start, end = time.process_time(), watch.inputs + inputs
 
     def run_and_end(data: bytes) -> None:
-        run(data)
+        run(data, whole=watch.inputs % _WHOLE == 0)
         if watch.inputs >= end:
             _tell(watch, directory / "result.json", inputs / (time.process_time() - start))
             os._exit(0)

@@ -53,20 +53,24 @@ def grub_cfg(text: str) -> None:
     menus.select(menu)
 
 
+def _settled(once: str) -> None:
+    once = grub_edit.Script(once).with_variables(["kernelopts", "a"], renamed)
+    settled = grub_edit.Script(once).with_timeout(5)
+    assert grub_edit.Script(settled).with_timeout(5) == settled
+
+
 @of_text(
     seeds.guests(
         "*/grub.cfg",
         more=[grub_samples.debian(), grub_samples.FEDORA, grub_samples.SUSE, _SCRIPT],
-    )
+    ),
+    then=_settled,
 )
-def grub_cfg_edits(text: str) -> None:
+def grub_cfg_edits(text: str) -> str:
     script = grub_edit.Script(text)
     script.argument_variables()
     script.assigns("x")
-    once = script.with_arguments(_entry_edit)
-    once = grub_edit.Script(once).with_variables(["kernelopts", "a"], renamed)
-    settled = grub_edit.Script(once).with_timeout(5)
-    assert grub_edit.Script(settled).with_timeout(5) == settled
+    return script.with_arguments(_entry_edit)
 
 
 @of_text(

@@ -22,15 +22,8 @@ from tests.unit.network import (
 from tests.unit.network.guests import IFUPDOWN, NETWORKD, NETWORKMANAGER, plan_of
 
 if TYPE_CHECKING:
+    from converter.model import Plan
     from tests.unit.network.guests import Files
-
-
-def _convert(files: Files, path: str, text: str) -> None:
-    """Plan and do the conversion; then there must be nothing left to be done."""
-    guest = MemoryGuest({**files, path: text.encode("utf-8", "surrogateescape")})
-    plan = plan_of(guest)
-    replay(plan, guest, progress=lambda _fraction: None)
-    assert plan_of(guest).changes == ()
 
 
 @of_text(
@@ -73,33 +66,49 @@ def yaml(text: str) -> None:
     assert yaml_tree.parse(yaml_tree.dump(tree)) == tree
 
 
-@of_text(seeds.guests("*.yaml", more=[test_netplan.STATIC]))
-def netplan(text: str) -> None:
-    _convert(test_netplan.NETPLAN, "/etc/netplan/50-cloud-init.yaml", text)
+def _planned(files: Files, path: str, text: str) -> tuple[MemoryGuest, Plan]:
+    guest = MemoryGuest({**files, path: text.encode("utf-8", "surrogateescape")})
+    return guest, plan_of(guest)
 
 
-@of_text(seeds.guests("/etc/network/interfaces", more=[test_ifupdown.LO + test_ifupdown.STATIC]))
-def ifupdown(text: str) -> None:
-    _convert(IFUPDOWN, test_ifupdown.MAIN, text)
+def _converted(planned: tuple[MemoryGuest, Plan]) -> None:
+    """Do the conversion; then there must be nothing left to be done."""
+    guest, plan = planned
+    replay(plan, guest, progress=lambda _fraction: None)
+    assert plan_of(guest).changes == ()
 
 
-@of_text(seeds.guests("*/network-scripts/ifcfg-*", more=[test_ifcfg.STATIC]))
-def ifcfg(text: str) -> None:
-    _convert(NETWORKMANAGER, f"{test_ifcfg.DIRECTORY}/ifcfg-ens192", text)
-
-
-@of_text(seeds.guests("/etc/sysconfig/network/ifcfg-*", more=[test_suse.STATIC]))
-def ifcfg_suse(text: str) -> None:
-    _convert(test_suse.WICKED, f"{test_suse.DIRECTORY}/ifcfg-eth1", text)
-
-
-@of_text(seeds.guests("*.network", more=[test_networkd.STATIC]))
-def networkd(text: str) -> None:
-    _convert(NETWORKD, f"{test_networkd.ETC}/10-x.network", text)
+@of_text(seeds.guests("*.yaml", more=[test_netplan.STATIC]), then=_converted)
+def netplan(text: str) -> object:
+    return _planned(test_netplan.NETPLAN, "/etc/netplan/50-cloud-init.yaml", text)
 
 
 @of_text(
-    seeds.guests("*.nmconnection", "*/system-connections/*", more=[test_networkmanager.STATIC])
+    seeds.guests("/etc/network/interfaces", more=[test_ifupdown.LO + test_ifupdown.STATIC]),
+    then=_converted,
 )
-def networkmanager(text: str) -> None:
-    _convert(NETWORKMANAGER, f"{test_networkmanager.ETC}/x.nmconnection", text)
+def ifupdown(text: str) -> object:
+    return _planned(IFUPDOWN, test_ifupdown.MAIN, text)
+
+
+@of_text(seeds.guests("*/network-scripts/ifcfg-*", more=[test_ifcfg.STATIC]), then=_converted)
+def ifcfg(text: str) -> object:
+    return _planned(NETWORKMANAGER, f"{test_ifcfg.DIRECTORY}/ifcfg-ens192", text)
+
+
+@of_text(seeds.guests("/etc/sysconfig/network/ifcfg-*", more=[test_suse.STATIC]), then=_converted)
+def ifcfg_suse(text: str) -> object:
+    return _planned(test_suse.WICKED, f"{test_suse.DIRECTORY}/ifcfg-eth1", text)
+
+
+@of_text(seeds.guests("*.network", more=[test_networkd.STATIC]), then=_converted)
+def networkd(text: str) -> object:
+    return _planned(NETWORKD, f"{test_networkd.ETC}/10-x.network", text)
+
+
+@of_text(
+    seeds.guests("*.nmconnection", "*/system-connections/*", more=[test_networkmanager.STATIC]),
+    then=_converted,
+)
+def networkmanager(text: str) -> object:
+    return _planned(NETWORKMANAGER, f"{test_networkmanager.ETC}/x.nmconnection", text)

@@ -68,22 +68,27 @@ def crypttab(text: str) -> None:
     assert len(crypttab_codec.parse(str(edited)).entries) == len(table.entries)
 
 
-@of_text(
-    seeds.guests(
-        "/etc/default/grub", "/etc/sysconfig/kernel", "/etc/sysconfig/network", "/etc/os-release",
-        "/etc/sysconfig/bootloader", "/etc/initramfs-tools/initramfs.conf",
-        more=["A=\"b \\\" $c\"'d'\\\ne\nexport F='g\nh'\nMODULES=(a b)\nA+=x; B=$(c `d`)\n"],
-    )
-)  # fmt: skip
-def shellvars(text: str) -> None:
-    variables = shellvars_codec.parse(text)
-    assert str(variables) == text
-    shellvars_codec.evaluate([variables])
+def _edited(variables: shellvars_codec.ShellVars) -> None:
     names = {item.name for item in variables.assignments}
     edited = variables.with_words(names, renamed)
     assert str(shellvars_codec.parse(str(edited))) == str(edited)
     written = shellvars_codec.parse(str(variables.with_value("ADDED", 'it\'s $5 "x"')))
     assert written.get("ADDED") == 'it\'s $5 "x"'
+
+
+@of_text(
+    seeds.guests(
+        "/etc/default/grub", "/etc/sysconfig/kernel", "/etc/sysconfig/network", "/etc/os-release",
+        "/etc/sysconfig/bootloader", "/etc/initramfs-tools/initramfs.conf",
+        more=["A=\"b \\\" $c\"'d'\\\ne\nexport F='g\nh'\nMODULES=(a b)\nA+=x; B=$(c `d`)\n"],
+    ),
+    then=_edited,
+)  # fmt: skip
+def shellvars(text: str) -> object:
+    variables = shellvars_codec.parse(text)
+    assert str(variables) == text
+    shellvars_codec.evaluate([variables])
+    return variables
 
 
 @of_text(seeds.texts('root=/dev/sda1 ro "a b=c d" quiet console=ttyS0,9600 -- x', " \tvga=ask "))
@@ -139,7 +144,7 @@ def lvm(text: str) -> None:
     )
 )
 def sshd(text: str) -> None:
-    found = sshd_config.parse(text, include=lambda _pattern: [text])
+    found = sshd_config.parse(text, include=lambda _pattern: [text[:200]])
     for patterns in found.values():
         sshd_config.is_listed("root", patterns)
 

@@ -110,8 +110,16 @@ def _stores() -> Iterable[bytes]:
     yield windows_samples.bcd(uefi=False)
 
 
-@of_bytes(_stores, repair=repairs.hive)
-def bcd(data: bytes) -> None:
+def _edited(data: bytes) -> None:
+    made = bcd_edit.for_bios(data, test_bcd_edit.PLACES)
+    Hive(made).check()
+    edited = Hive(data)
+    edited.check()
+    bcd_edit.ems_off(edited)
+
+
+@of_bytes(_stores, repair=repairs.hive, then=_edited)
+def bcd(data: bytes) -> bytes:
     store = bcd_codec.read(Hive(data))
     assert store.timeout is None or store.timeout >= 0
     for item in (*store.menu, *store.loaders, *store.systems):
@@ -122,11 +130,7 @@ def bcd(data: bytes) -> None:
         item.flag(0x16000020)
     assert store.boot_manager is None or store.boot_manager.text(0x12000002) is not None
     assert store.default is None or store.ems_enabled in (True, False)
-    made = bcd_edit.for_bios(data, test_bcd_edit.PLACES)
-    Hive(made).check()
-    edited = Hive(data)
-    edited.check()
-    bcd_edit.ems_off(edited)
+    return data
 
 
 @of_bytes(
