@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test thorough torture fuzz check unit docs clean
+.PHONY: help setup demo test thorough torture fuzz bench check unit docs clean
 
 # Two workers and many runs of the command share what was compiled once.
 unexport PYTHONDONTWRITEBYTECODE
@@ -19,6 +19,7 @@ help:
 	@echo 'make thorough  conversions and boots of more guests than `make test` has time for'
 	@echo 'make torture   200 faults injected into conversions (as root, some 40 minutes; COUNT=, SEED=)'
 	@echo 'make fuzz   damaged input for every parser; FUZZ_INPUTS=1000 for a short look'
+	@echo 'make bench   speed, beside virt-v2v and qemu-img (hours; SERIES="refused floor", ROUNDS=5)'
 	@echo 'make check  linters and types'
 	@echo 'make unit   unit tests only'
 	@echo 'make docs   write docs/errors.md from the catalogue of codes'
@@ -63,6 +64,10 @@ docs: setup
 
 torture: setup
 	$(BIN)/python -m tests.torture --count $(or $(COUNT),200) $(if $(SEED),--seed $(SEED))
+
+bench: setup
+	@images/set-up packages images/bench.list
+	$(BIN)/python -m tests.bench --rounds $(or $(ROUNDS),5) $(SERIES)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis out build *.egg-info

@@ -1,0 +1,1 @@
+"""How fast the converter is, beside what else does the same: `make bench`."""
