@@ -19,6 +19,8 @@ HARMLESS = """\
 [    2.0] EXT4-fs (sda1): mounted filesystem with ordered data mode
 [    3.0] sda1: attempt to access beyond end of device
 [    4.0] EXT4-fs error (device sda1): ext4_lookup:1815: inode #2: comm guestfsd: deleted inode
+[    4.5] I/O error, dev dm-1, sector 0 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2
+[    4.6] Buffer I/O error on dev md127, logical block 0, async page read
 [    5.0] critical target error, dev sda, sector 8 op 0x3:(DISCARD) flags 0x800
 """
 
