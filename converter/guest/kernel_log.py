@@ -20,7 +20,7 @@ class Fault(StrEnum):
     NO_ROOM = "a write, for want of room"
 
 
-# Of disks alone: what LVM makes of them may give errors of its own, such as a snapshot that is full.
+# Of disks alone: what LVM makes of them has errors of its own, such as of a snapshot that is full.
 _ERROR: Final = re.compile(
     r"(critical space allocation|critical medium|I/O) error, dev [sv]d[a-z]+, sector \d+"
     r"(?: op 0x[0-9a-f]+:\((\w+)\))?"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from images.windows.guest import Firmware
 from tests.bench import sources, subjects
 from tests.bench.measure import Cost
 
@@ -115,6 +116,27 @@ def _scaling(
     return Series(name, title, make, targets)
 
 
+def _windows() -> Series:
+    linux, moved, kept = "Debian 12", "Windows 2022, gets an MBR", "Windows 2019, BIOS"
+
+    def make() -> Mapping[str, Subject]:
+        return {
+            linux: subjects.convert(sources.container("vhdx")),
+            moved: subjects.convert(sources.windows("2022", Firmware.UEFI, "vhdx")),
+            kept: subjects.convert(sources.windows("2019", Firmware.BIOS, "vhdx")),
+        }
+
+    return Series(
+        "windows",
+        "Windows beside Linux, both from VHDX",
+        make,
+        (
+            Target("with another table, of Debian's", _wall(moved, linux), 1.0),
+            Target("in place, of Debian's", _wall(kept, linux), 1.0),
+        ),
+    )
+
+
 def _at_once(number: int) -> Subject:
     """Do so many conversions at once; the cost is that of all."""
     one = subjects.convert(sources.guest())
@@ -160,6 +182,7 @@ ALL: Final = (
     _against_v2v("raw"),
     _against_v2v("vmdk-stream"),
     _floor(),
+    _windows(),
     *(_copy(kind, name, is_own=True) for kind, name in _OWN.items()),
     *(_copy(kind, name, is_own=False) for kind, name in _OTHERS.items()),
     _scaling(

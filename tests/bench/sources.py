@@ -16,6 +16,8 @@ from converter.accelerator import choose
 from converter.guest.appliance import Appliance
 from images.cache import digest, image, kept
 from images.exports import export, write
+from images.windows import build as windows_build
+from images.windows.guest import Firmware, Windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +36,19 @@ def guest() -> Path:
 def container(kind: str) -> Path:
     """Give the same in another container."""
     return export(image(GUEST), kind)
+
+
+def windows(release: str, firmware: Firmware, kind: str) -> Path:
+    """Give a Windows guest in a container of `kind`."""
+    key = digest(*sorted(Path(windows_build.__file__).parent.glob("*.py")))
+
+    def make(directory: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=directory) as scratch:
+            disk = windows_build.build(Windows(release, firmware), Path(scratch))
+            write(disk, kind, directory)
+
+    (path,) = kept(f"bench-windows-{release}-{firmware}-{kind}-{key}", make).iterdir()
+    return path
 
 
 def large_container(kind: str) -> Path:
