@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # What isspace(3) takes for blank in the C locale.
 _BLANKS: Final = " \t\n\v\f\r"
 _TO_BLANK: Final = str.maketrans(dict.fromkeys("\t\n\v\f\r", " "))
+_EMPTY: Final = ("", "\n")
 _SOURCE_DIRECTORY: Final = "source-dir"
 _OPENING: Final = frozenset({
     "iface", "mapping", "auto", "source", "rename", "no-auto-down", "no-scripts", "template",
@@ -34,7 +35,7 @@ class Line:
     @property
     def words(self) -> tuple[str, ...]:
         """Its words; none for a comment."""
-        if self.text.lstrip(_BLANKS).startswith("#"):
+        if self.text in _EMPTY or _is_comment(self.text):
             return ()
         joined = self.text.replace("\\\n", "").rstrip("\\")
         return tuple(word for word in joined.translate(_TO_BLANK).split(" ") if word)
@@ -164,12 +165,16 @@ def _lines(text: str) -> Iterator[Line]:
     waiting: list[str] = []
     for piece in pieces:
         waiting.append(f"{piece}\n")
-        comment = len(waiting) == 1 and piece.lstrip(_BLANKS).startswith("#")
-        if comment or not piece.endswith("\\"):
-            yield Line("".join(waiting))
-            waiting.clear()
+        if piece.endswith("\\") and not (len(waiting) == 1 and _is_comment(piece)):
+            continue
+        yield Line("".join(waiting))
+        waiting.clear()
     if waiting or last:
         yield Line("".join([*waiting, last]))
+
+
+def _is_comment(text: str) -> bool:
+    return text.lstrip(_BLANKS).startswith("#")
 
 
 def _opens(word: str) -> bool:

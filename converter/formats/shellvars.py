@@ -29,9 +29,12 @@ _MOST_EDITS: Final = 64
 
 _BLANK: Final = re.compile(r"(?:[ \t\r]|\\\n)+")
 _COMMENT: Final = re.compile(r"#[^\n]*")
-_CONTROL: Final = re.compile(r"[\n;&|(){}]|(?:if|then|elif|else|fi|while|until|do|done|!)(?=[\s;])")
+_CONTROL: Final = re.compile(
+    r"[\n;&|(){}]+|(?:if|then|elif|else|fi|while|until|do|done|!)(?=[\s;])"
+)
 _EXPORT: Final = re.compile(r"(?:export|readonly|declare|typeset|local)(?=[ \t])(?:[ \t]+-\w+)*")
 _NAME: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\+?=)")
+_OPERATOR: Final = re.compile(r"[<>()]+")
 _BARE: Final = re.compile(r"""[^\s'"\\$`;&|<>()]+""")
 _VARIABLE: Final = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})")
 _IN_QUOTES: Final = re.compile(r'[^"\\$`]+')
@@ -269,7 +272,7 @@ class _Scanner:
         while self._at < len(self._text):
             if self._text[self._at] in "\n;&|":
                 break
-            if not self._skip(_BLANK):
+            if not self._skip(_BLANK) and not self._skip(_OPERATOR):
                 before = self._at
                 if self._text[before] == "#" and self._text[before - 1 : before].isspace():
                     self._skip(_COMMENT)
