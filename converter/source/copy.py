@@ -69,7 +69,8 @@ class CopyJob:
         self._cancelled.set()
         if self._child is not None:
             self._child.kill()
-        if self._thread.ident is not None:
+        # A signal may have come while it was being started: then it sees by itself that it is over.
+        if self._thread.is_alive():
             self._thread.join()
 
     def wait(self) -> None:
@@ -89,6 +90,8 @@ class CopyJob:
         return self._failure is not None
 
     def _run(self) -> None:
+        if self.is_cancelled:
+            return
         try:
             self._copy()
         except OSError as error:

@@ -295,7 +295,8 @@ class Scene:
 
     def clean(self) -> None:
         """Check that nothing is left that is no result."""
-        left = [path for path in _everything(self.output) if not path.name.startswith(NAME)]
+        visible = {self.output / name for name in self.visible()}
+        left = [path for path in _everything(self.output) if path not in visible]
         for name in (*_PRIVATE.values(), "scratch", "runtime"):
             left += _everything(self.root / name)
         mounted = {above for inside in self._kept for above in (inside, *inside.parents)}

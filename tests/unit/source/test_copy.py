@@ -245,6 +245,14 @@ class TestCancelling:
         copy.cancel()
         assert not target.exists()
 
+    def test_while_it_was_being_started(self, tmp_path: Path) -> None:
+        """Where a signal came: its thread runs, and makes nothing."""
+        copy, target = job(stored(tmp_path, "a.raw", pattern(512)))
+        copy.cancel()
+        copy.start()
+        copy.wait()
+        assert not target.exists()
+
     def test_when_it_is_done(self, tmp_path: Path) -> None:
         copy, target = job(stored(tmp_path, "a.raw", pattern(512)))
         copy.start()
