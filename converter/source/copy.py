@@ -114,9 +114,10 @@ class CopyJob:
             self._progress(1.0)
 
     def _copy_plain(self, data: ByteRange) -> None:
-        """Copy what is not a hole or zero."""
+        """Copy what is not a hole or zero, unless it can be shared."""
         with Reader(data, name=self._disk.label) as source, self._target.open("wb") as out:
-            for start, end in source.data(0, data.length):
+            done = source.share(out.fileno())
+            for start, end in source.data(done, data.length - done):
                 for offset in range(start, end, _PIECE):
                     if self._cancelled.is_set():
                         return

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 
 from converter.errors import ConversionError, DamagedInputError, UsageError
 from converter.model import ByteRange
+from converter.source import reflink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -133,6 +134,12 @@ class Reader:
         there = os.lseek(self._descriptor, 0, os.SEEK_END)
         if there < end:  # cut off since it was opened
             raise truncated(self.name, offset + length, there - base)
+
+    def share(self, target: int) -> int:
+        """Share blocks with the empty file of the descriptor `target`: see `reflink.share`."""
+        return reflink.share(
+            self._descriptor, target, offset=self.file.offset, length=self.file.length
+        )
 
 
 def truncated(name: str, needed: int, there: int) -> DamagedInputError:
