@@ -36,7 +36,8 @@ from converter.monitor import Stopwatch
 from converter.policy import choose_boot_mode, is_refused
 from converter.preflight import open_and_judge
 from converter.source import open_source
-from converter.source.copy import CopyJob, lay_over
+from converter.source.copy import CopyJob
+from converter.source.lay_over import lay_over
 from converter.source.overlay import create_overlay
 from converter.source.unchanged import unchanged
 from converter.verification import verify

@@ -1,4 +1,4 @@
-"""Copying a source disk to a sparse raw image, in the background; and laying the changes over it.
+"""Copying a source disk to a sparse raw image, in the background.
 
 The copy runs beside everything else: it reads the source only, and a source that is damaged
 anywhere is found out here.
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 from converter import process
 from converter.confinement import Confinement, linked
-from converter.errors import ConversionError, writing_failed
+from converter.errors import writing_failed
 from converter.source import grains, sparse
-from converter.source.complaints import host_fault, judged
+from converter.source.complaints import judged
 from converter.source.overlay import filename, node, padded, plain_data
 from converter.source.reader import Reader
 
@@ -151,24 +151,3 @@ class CopyJob:
             said = complaint.read(_COMPLAINT).decode("utf-8", "replace")
         if child.returncode != 0 and not self._cancelled.is_set():
             raise judged(self._disk.label, self._target, child.returncode, said)
-
-
-def lay_over(overlay: Path, base: Path) -> None:
-    """Write what changed in `overlay` onto the raw image `base`, a copy of the overlay's source.
-
-    Nothing else may have the overlay open. The overlay is used up by this.
-    """
-    backing = ("-F", "raw", "-b", str(base.absolute()))
-    _lay_over(overlay, base, "rebase", "-u", "-f", "qcow2", *backing, str(overlay))
-    _lay_over(overlay, base, "commit", "-q", "-d", "-f", "qcow2", str(overlay))
-
-
-def _lay_over(overlay: Path, base: Path, *arguments: str) -> None:
-    confinement = Confinement(written=(overlay, base))
-    done = process.run(["qemu-img", *arguments], check=False, confinement=confinement)
-    if done.status != 0:
-        raise host_fault(base, done.status, done.reason) or ConversionError(
-            "lay-over-failed",
-            f"{base}: laying the changes over it failed: {done.reason}",
-            hint="check the disk that the output lies on, and run it again with --log FILE",
-        )

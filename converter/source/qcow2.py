@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +21,7 @@ from converter.source.reader import damaged, size_zero, truncated
 
 if TYPE_CHECKING:
     from array import array
+    from collections.abc import Iterator
 
     from converter.errors import DamagedInputError
     from converter.source.reader import Fetch, Reader
@@ -233,6 +234,59 @@ def _end(layout: _Layout, entry: int, left: int, bitmap: int | None = None) -> i
     elif entry & _ZERO:
         needed = 0
     return place + needed if place and needed else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Bytes of a disk that a file holds from `place` on; None for zeros that it does not hold."""
+
+    start: int
+    length: int
+    place: int | None
+
+
+def own_stretches(reader: Reader) -> tuple[int, Iterator[Stretch]]:
+    """Give the size of the disk in a qcow2, and what the file holds itself, in order.
+
+    The rest is that of its backing file, or zero. It is one that QEMU wrote for us: neither
+    compressed nor with parts of clusters.
+    """
+    layout = _layout(_header(reader))
+    return layout.size, _own_stretches(reader, layout)
+
+
+def _own_stretches(reader: Reader, layout: _Layout) -> Iterator[Stretch]:
+    last: Stretch | None = None
+    for found in _own_clusters(reader, layout):
+        if last is not None and _follows(last, found):
+            last = replace(last, length=last.length + found.length)
+            continue
+        if last is not None:
+            yield last
+        last = found
+    if last is not None:
+        yield last
+
+
+def _follows(last: Stretch, found: Stretch) -> bool:
+    if found.start != last.start + last.length:
+        return False
+    if last.place is None or found.place is None:
+        return last.place is found.place
+    return found.place == last.place + last.length
+
+
+def _own_clusters(reader: Reader, layout: _Layout) -> Iterator[Stretch]:
+    count = -(-layout.size // layout.covered)
+    for first, table in enumerate(reader.words(layout.l1_offset, count, "Q", "big")):
+        if not table & _OFFSET:
+            continue
+        entries = reader.words(table & _OFFSET, layout.entries, "Q", "big")
+        for second, entry in enumerate(entries):
+            start = first * layout.covered + second * layout.cluster
+            if entry and start < layout.size:
+                place = None if entry & _ZERO else entry & _OFFSET
+                yield Stretch(start, min(layout.cluster, layout.size - start), place)
 
 
 def fetcher(reader: Reader) -> Fetch:

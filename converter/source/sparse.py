@@ -1,13 +1,18 @@
-"""Writing to sparse files: what is zero is left a hole."""
+"""Writing to sparse files: what is zero is left a hole, or made one."""
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 from typing import Final
 
 # As fine as qemu-img does (-S 64k); a hole is worth nothing below a filesystem's block.
 _GRAIN: Final = 64 << 10
 _ZEROS: Final = bytes(1 << 20)
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+# fallocate(2): FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
+_HOLE: Final = 0x01 | 0x02
 
 
 def is_zero(data: bytes) -> bool:
@@ -34,3 +39,27 @@ def _write_all(descriptor: int, data: bytes, offset: int) -> None:
     while view:
         written = os.pwrite(descriptor, view, offset)
         view, offset = view[written:], offset + written
+
+
+def overwrite(descriptor: int, data: bytes, offset: int) -> None:
+    """Write `data` at `offset` of a file, whatever it holds there."""
+    for at in range(0, len(data), _GRAIN):
+        piece = data[at : at + _GRAIN]
+        if is_zero(piece):
+            clear(descriptor, offset + at, len(piece))
+        else:
+            _write_all(descriptor, piece, offset + at)
+
+
+def clear(descriptor: int, offset: int, length: int) -> None:
+    """Make `length` bytes at `offset` of a file zero: a hole where the filesystem can, at once."""
+    place, size = ctypes.c_int64(offset), ctypes.c_int64(length)
+    number = errno.EINTR
+    while number == errno.EINTR:
+        if _LIBC.fallocate(descriptor, _HOLE, place, size) == 0:
+            return
+        number = ctypes.get_errno()
+    if number not in (errno.EOPNOTSUPP, errno.ENOSYS):
+        raise OSError(number, os.strerror(number))
+    for at in range(0, length, len(_ZEROS)):
+        _write_all(descriptor, _ZEROS[: length - at], offset + at)
