@@ -40,6 +40,7 @@ from converter.source.copy import CopyJob
 from converter.source.lay_over import lay_over
 from converter.source.overlay import create_overlay
 from converter.source.unchanged import unchanged
+from converter.trimming import trims
 from converter.verification import verify
 
 if TYPE_CHECKING:
@@ -152,9 +153,7 @@ class _Conversion:
                 _check_writes(self._space.work, overlays)
                 raise
             _check_writes(self._space.work, overlays)
-            with self._phase("copy-rest", "waiting for the copy", size=size):
-                for copy in copies:
-                    copy.wait()
+            self._wait(copies, size)
         watch.check()  # it is not read any more
         if not self._request.wanted.as_is:
             with self._phase("lay-over", "laying the changes over the copy", size=size):
@@ -196,6 +195,8 @@ class _Conversion:
             with self._phase("apply", f"making {len(examination.plan.changes)} changes"):
                 replay(examination.plan, machine, progress=self._applied)
                 installed = packages.install(examination.plan, machine)
+            self._trim(machine, before, copies, source.virtual_size)
+            with self._phase("flush", "writing what was changed"):
                 machine.unmount()
                 machine.check_disks()
             tables = [item for item in examination.plan.changes if isinstance(item, ConvertTable)]
@@ -211,6 +212,22 @@ class _Conversion:
                 machine.unmount()
         findings = (*examination.findings, *installed)
         return replace(examination, findings=findings), after
+
+    def _trim(
+        self, machine: Appliance, before: Inspection, copies: Sequence[CopyJob], size: int
+    ) -> None:
+        """Give up what the guest does not use: where, the copies tell, so they must be there."""
+        if not self._request.wanted.trim:
+            return
+        self._wait(copies, size)
+        with self._phase("trim", "leaving out what is not used", size=size):
+            images = [copy.target for copy in copies]
+            machine.trim(trims(before.facts, machine.mounted(), images))
+
+    def _wait(self, copies: Sequence[CopyJob], size: int) -> None:
+        with self._phase("copy-rest", "waiting for the copy", size=size):
+            for copy in copies:
+                copy.wait()
 
     @contextmanager
     def _copying(self, source: Source, images: Sequence[Path]) -> Iterator[list[CopyJob]]:

@@ -94,6 +94,14 @@ _as_is = click.option(
 )
 
 
+_no_trim = click.option(
+    "--no-trim",
+    "no_trim",
+    is_flag=True,
+    help="Keep what is deleted in the guest's filesystems; else it is left out of the image.",
+)
+
+
 _licence = click.option(
     "--license-type",
     "licence",
@@ -142,6 +150,7 @@ def _wants(command: Callable[..., int]) -> Callable[..., int]:
         drivers: Path | None,
         licence: str | None,
         unattend: Path | None,
+        no_trim: bool,
         **others: Any,  # noqa: ANN401 - whatever other options the command has
     ) -> int:
         wanted = Wanted(
@@ -154,6 +163,7 @@ def _wants(command: Callable[..., int]) -> Callable[..., int]:
             drivers,
             Licence(licence) if licence else None,
             unattend,
+            not no_trim,
         )
         if as_is and (generalize or table):
             raise click.UsageError("--no-changes leaves no room for other changes")
@@ -161,7 +171,8 @@ def _wants(command: Callable[..., int]) -> Callable[..., int]:
 
     wrapped: Callable[..., int] = with_wanted
     options: tuple[_Option, ...] = (
-        _policy, _boot_mode, _table, _generalize, _as_is, _drivers, _agent, _licence, _unattend
+        _policy, _boot_mode, _table, _generalize, _as_is, _drivers, _agent, _licence, _unattend,
+        _no_trim,
     )  # fmt: skip
     for option in reversed(options):
         wrapped = option(wrapped)

@@ -104,7 +104,9 @@ class Appliance(ApplianceDevices):
         if fixed is not None:
             handle.set_path(str(fixed))
         for disk in disks:
-            handle.add_drive_opts(str(disk), format="qcow2", readonly=0, cachemode="unsafe")
+            handle.add_drive_opts(
+                str(disk), format="qcow2", readonly=0, cachemode="unsafe", discard="besteffort"
+            )
         # By default QEMU stops the machine when the overlay's disk is full, and waits for room.
         handle.config("-global", "scsi-hd.werror=report")
         settings = confine(handle, disks, directory=self._directory, fixed=fixed)

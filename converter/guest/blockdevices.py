@@ -22,6 +22,8 @@ from converter.model import Array, Filesystem, Space, Subvolume, Volume, VolumeG
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from converter.trimming import Trim
+
 log = logging.getLogger(__name__)
 
 _TOP_LEVEL: Final = 5
@@ -232,6 +234,25 @@ class ApplianceDevices:
             is_read_only = wants_to_write and self._handle.statvfs(path)["flag"] & os.ST_RDONLY
         if is_read_only:
             raise GuestError(Code.FAILED, f"{device}: can be read only")
+
+    def mounted(self) -> Mapping[str, str]:
+        """Give what is mounted: devices, and where."""
+        with translated("mount points"):
+            found: dict[str, str] = self._handle.mountpoints()
+        return found
+
+    def trim(self, wanted: Sequence[Trim]) -> None:
+        """Tell the disks what is free in filesystems: those that can; the others stay as they are.
+
+        What the disks then hold there is zero.
+        """
+        for trim in wanted:
+            part = {} if trim.length is None else {"offset": trim.start, "length": trim.length}
+            try:
+                with translated(trim.path):
+                    self._handle.fstrim(trim.path, **part)
+            except GuestError as error:
+                log.info("%s: is not trimmed: %s", trim.path, error.message)
 
     def unmount(self) -> None:
         """See `BlockDevices`."""

@@ -60,6 +60,11 @@ class CopyJob:
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=f"copy-{target.name}", daemon=True)
 
+    @property
+    def target(self) -> Path:
+        """What it is copied to."""
+        return self._target
+
     def start(self) -> None:
         """Begin."""
         self._thread.start()

@@ -282,6 +282,10 @@ def _own_clusters(reader: Reader, layout: _Layout) -> Iterator[Stretch]:
         if not table & _OFFSET:
             continue
         entries = reader.words(table & _OFFSET, layout.entries, "Q", "big")
+        if entries.count(_ZERO) == len(entries):  # a large disk that was trimmed has many of these
+            start = first * layout.covered
+            yield Stretch(start, min(layout.covered, layout.size - start), None)
+            continue
         for second, entry in enumerate(entries):
             start = first * layout.covered + second * layout.cluster
             if entry and start < layout.size:

@@ -77,6 +77,12 @@ def test_zeros_take_no_room(tmp_path: Path) -> None:
     assert (tmp_path / "target.raw").stat().st_blocks * 512 <= CLUSTER
 
 
+def test_a_whole_table_of_zeros(tmp_path: Path) -> None:
+    entries = CLUSTER // 8
+    image = qcow2({}, SIZE, table=dict.fromkeys(range(entries), (ZERO,)))
+    assert laid(tmp_path, pattern(SIZE), image) == bytes(SIZE)
+
+
 def test_a_filesystem_without_holes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Libc:
         @staticmethod
