@@ -42,15 +42,15 @@ class Node:
 class _Steps:
     """What `resolve` asks for: places whose directories are no links, found as they stand."""
 
-    def __init__(self, nodes: Mapping[str, Node]) -> None:
-        self._nodes = nodes
+    def __init__(self, guest: MemoryGuest) -> None:
+        self._guest = guest
 
     def lstat(self, path: str) -> Stat | None:
-        node = self._nodes.get(path)
+        node = self._guest._nodes.get(path)
         return None if node is None else node.stat
 
     def readlink(self, path: str) -> str:
-        node = self._nodes.get(path)
+        node = self._guest._nodes.get(path)
         if node is None or node.kind is not FileKind.SYMLINK:
             raise GuestError(Code.FAILED, f"{path}: is not a symbolic link")
         return node.data.decode("utf-8", "surrogateescape")
@@ -61,8 +61,8 @@ class MemoryGuest:
 
     def __init__(self, files: Mapping[str, bytes | str | Node] | None = None) -> None:
         """Make a guest with `files`: content (str is UTF-8) or whole nodes, parents implied."""
+        self._steps = _Steps(self)
         self._nodes: dict[str, Node] = {"/": Node(FileKind.DIRECTORY, mode=0o755)}
-        self._steps = _Steps(self._nodes)
         for path, content in (files or {}).items():
             self.mkdir(_parent(path))
             if isinstance(content, Node):
