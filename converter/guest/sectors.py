@@ -28,7 +28,7 @@ if [ -e "$1" ] || ! blockdev --rereadpt {device}; then
 fi
 {{
 {writes}
-}} < {pieces} 1<> {device}
+}} < {pieces}
 udevadm settle
 blockdev --rereadpt {device}
 udevadm settle
@@ -42,7 +42,10 @@ def script(device: str, pieces: Sequence[tuple[int, bytes]]) -> str:
     Each is on the disk before the next is begun; then the kernel has read the new table. Prints
     `WRITTEN`, or `USED` and did nothing where something uses the partitions, or LVM may.
     """
-    # dd leaves its input where the next one goes on, and the disk open until all are done.
-    write = "dd bs=64K iflag=fullblock,count_bytes oflag=seek_bytes conv=fsync status=none"
-    writes = "\n".join(f"{write} count={len(data)} seek={offset}" for offset, data in pieces)
+    # dd leaves its input where the next one goes on.
+    write = f"dd of={device} bs=64K iflag=fullblock,count_bytes oflag=seek_bytes status=none"
+    writes = "\n".join(
+        f"{write} conv=nocreat,notrunc,fsync count={len(data)} seek={offset}"
+        for offset, data in pieces
+    )
     return _SCRIPT.format(device=device, writes=writes, pieces=PIECES, used=USED, written=WRITTEN)
