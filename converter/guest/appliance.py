@@ -25,13 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import guestfs
 
 from converter.data import load
-from converter.errors import (
-    ConversionError,
-    GuestError,
-    GuestRefusedError,
-    HostError,
-    disk_full,
-)
+from converter.errors import ConversionError, GuestError, GuestRefusedError, HostError
 from converter.guest import fixed_appliance, kernel_log, program, sockets
 from converter.guest.blockdevices import CHUNK, ApplianceDevices, translated
 from converter.guest.hypervisor import confine
@@ -158,22 +152,10 @@ class Appliance(ApplianceDevices):
         `ConversionError` ``source-read-failed``. Unmount first: what is written late fails late.
         """
         with translated("the kernel's log"):
-            found = kernel_log.fault(self._handle.dmesg())
-        if found is kernel_log.Fault.NO_ROOM:
-            raise disk_full(self._directory, "no room was left while the guest was changed")
-        if found is kernel_log.Fault.WRITE:
-            raise ConversionError(
-                "overlay-failed",
-                f"{self._directory}: the guest's changes could not be written there",
-                hint="free some space (df, quota, ulimit -f), or see to the disk (dmesg)",
-            )
-        if found is kernel_log.Fault.READ:
-            raise ConversionError(
-                "source-read-failed",
-                "a disk of the guest could not be read",
-                hint="check the disk or the share that the source lies on, or copy it to another"
-                " one first",
-            )
+            said = self._handle.dmesg()
+        fault = kernel_log.judged(said, self._directory)
+        if fault is not None:
+            raise fault
 
     def close(self) -> None:
         """Unmount, let the appliance write everything, and stop it.

@@ -9,7 +9,12 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from converter.errors import ConversionError, disk_full
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Fault(StrEnum):
@@ -37,3 +42,25 @@ def _fault(kind: str, operation: str | None) -> Fault:
     if kind == "critical space allocation":
         return Fault.NO_ROOM
     return Fault.READ if operation == "READ" else Fault.WRITE
+
+
+def judged(said: str, directory: Path) -> ConversionError | None:
+    """Make the error for a log that tells of a fault, None for another; overlays: `directory`."""
+    match fault(said):
+        case Fault.NO_ROOM:
+            return disk_full(directory, "no room was left while the guest was changed")
+        case Fault.WRITE:
+            return ConversionError(
+                "overlay-failed",
+                f"{directory}: the guest's changes could not be written there",
+                hint="free some space (df, quota, ulimit -f), or see to the disk (dmesg)",
+            )
+        case Fault.READ:
+            return ConversionError(
+                "source-read-failed",
+                "a disk of the guest could not be read",
+                hint="check the disk or the share that the source lies on, or copy it to another"
+                " one first",
+            )
+        case None:
+            return None

@@ -248,10 +248,15 @@ class Stretch:
 def own_stretches(reader: Reader) -> tuple[int, Iterator[Stretch]]:
     """Give the size of the disk in a qcow2, and what the file holds itself, in order.
 
-    The rest is that of its backing file, or zero. It is one that QEMU wrote for us: neither
-    compressed nor with parts of clusters.
+    The rest is that of its backing file, or zero. It is one that QEMU wrote for us; even so it may
+    not be what it was made, where a guest got the better of QEMU. Raises `DamagedInputError`
+    ``qcow2-header`` for one that is compressed, or has parts of clusters, or data elsewhere.
     """
-    layout = _layout(_header(reader))
+    header = _header(reader)
+    layout = _layout(header)
+    odd = _features(header) & (_EXTERNAL | _COMPRESSION | _EXTENDED_L2)
+    if header[:4] != MAGIC or odd or not 9 <= layout.cluster_bits <= 21:
+        raise damaged("qcow2-header", reader.name, "is not the overlay that was made")
     return layout.size, _own_stretches(reader, layout)
 
 

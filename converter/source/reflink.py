@@ -17,7 +17,7 @@ _FICLONERANGE: Final = 0x4020940D
 # Another filesystem, one that cannot, a place that is on no block boundary, a file of another kind.
 _CANNOT: Final = frozenset({
     errno.EXDEV, errno.EOPNOTSUPP, errno.ENOTTY, errno.ENOSYS, errno.EINVAL, errno.EPERM,
-    errno.ETXTBSY, errno.EBADF, errno.EISDIR,
+    errno.ETXTBSY,
 })  # fmt: skip
 
 

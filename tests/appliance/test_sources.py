@@ -295,20 +295,8 @@ class TestTheSameData:
         changes = ["write -P 9 4M 64k", "write -P 8 4100k 1k", "write -z 1M 2M", "write -P 7 8M 2M"]
         changes += ["discard 9M 1M", "write -P 0 512k 128k", "write -P 6 11M 512"]
         process.run(["qemu-io", "-d", "unmap", "-f", "qcow2", *_each("-c", changes), str(overlay)])
-        process.run(
-            [
-                "qemu-img",
-                "convert",
-                "-S",
-                "64k",
-                "-f",
-                "qcow2",
-                "-O",
-                "raw",
-                str(overlay),
-                str(judge),
-            ]
-        )
+        convert = ["qemu-img", "convert", "-S", "64k", "-f", "qcow2", "-O", "raw"]
+        process.run([*convert, str(overlay), str(judge)])
         lay_over(overlay, target)
         assert sha256(target) == sha256(judge)
         assert target.stat().st_blocks <= judge.stat().st_blocks

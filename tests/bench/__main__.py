@@ -58,7 +58,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("series", nargs="*", help="only these")
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured")
     parser.add_argument("--list", action="store_true", help="list the series")
-    return parser.parse_args()
+    options = parser.parse_args()
+    unknown = set(options.series) - {series.name for series in ALL}
+    if unknown:
+        parser.error(f"no such series: {', '.join(sorted(unknown))}")
+    return options
 
 
 def measured(series: Series, rounds: int) -> list[tuple[str, list[Cost]]]:

@@ -54,7 +54,11 @@ def windows(release: str, firmware: Firmware, kind: str) -> Path:
 def large_container(kind: str) -> Path:
     """Give `with_data(1)` in another container."""
     source = with_data(1)
-    directory = kept(f"{source.parent.name}-{kind}", lambda made: _write(source, kind, made))
+
+    def make(directory: Path) -> None:
+        write(source, kind, directory)
+
+    directory = kept(f"{source.parent.name}-{kind}", make)
     (path,) = directory.iterdir()
     return path
 
@@ -77,10 +81,6 @@ def with_size(gib: int) -> Path:
 def with_files(number: int) -> Path:
     """Give the guest with so many more files in it."""
     return _kept(f"files-{number}", partial(_add_files, number=number))
-
-
-def _write(disk: Path, kind: str, directory: Path) -> None:
-    write(disk, kind, directory)
 
 
 def _kept(name: str, make: Callable[[Path], None]) -> Path:
@@ -132,6 +132,6 @@ def _encrypt(disk: Path) -> None:
         key = ["--key-file", "-", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"]
         format_ = ["cryptsetup", "luksFormat", "-q", "--type", "luks2", *key, volume.name]
         process.run(format_, stdin=b"secret")
-        with disk.open("r+b") as file:
+        with disk.open("r+b") as file, Path(volume.name).open("rb") as made:
             file.seek(start)
-            shutil.copyfileobj(Path(volume.name).open("rb"), file)  # noqa: SIM115
+            shutil.copyfileobj(made, file)

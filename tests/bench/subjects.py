@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from converter.accelerator import choose
@@ -13,11 +12,11 @@ from tests.bench.measure import Cost, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     # Does it once, with a directory of its own to write to.
     Subject = Callable[[Path], Cost]
 
-REPOSITORY = Path(__file__).parents[2]
 _PYTHON = (sys.executable, "-m")
 
 

@@ -103,3 +103,23 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(ConversionError) as caught:
         laid(tmp_path, pattern(SIZE), qcow2({2: b"x" * CLUSTER}, SIZE))
     assert (caught.value.code, caught.value.exit_code) == ("disk-full", 5)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        qcow2({2: b"x" * CLUSTER}, SIZE)[: 4 * CLUSTER],
+        qcow2({}, SIZE, features=4),
+        qcow2({}, SIZE, features=16),
+        qcow2({}, SIZE, bits=16).replace(b"QFI", b"XXX"),
+        b"",
+    ],
+    ids=["cut off", "data elsewhere", "parts of clusters", "no qcow2", "empty"],
+)
+def test_an_overlay_that_is_not_what_was_made_is_no_fault_of_the_source(
+    tmp_path: Path, image: bytes
+) -> None:
+    with pytest.raises(ConversionError) as caught:
+        laid(tmp_path, pattern(SIZE), image)
+    assert (caught.value.code, caught.value.exit_code) == ("lay-over-failed", 6)
+    assert (tmp_path / "target.raw").read_bytes() == pattern(SIZE)
