@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from converter import process
+from converter import capacity, process
 from converter.accelerator import choose
 from converter.confinement import Confinement, describe
 from converter.data import load
@@ -51,6 +51,7 @@ def examine() -> tuple[Check, ...]:
         _firmware(table["firmware"]),
         _kernel(table["kernel"]),
         _space(),
+        _memory(table["memory"]),
         _accelerator(),
         _confinement(),
     )
@@ -107,6 +108,20 @@ def _space() -> Check:
         return Check("space", ok=False, detail=str(error), hint=hint)
     detail = ", ".join(f"{free >> 20} MiB free in {place}" for place, free in places.items())
     return Check("space", min(places.values()) >= _LEAST_FREE, detail, hint)
+
+
+def _memory(row: Mapping[str, int]) -> Check:
+    """Say how many conversions fit at once."""
+    each = row["conversion_mib"]
+    free = capacity.memory() >> 20
+    processors = capacity.processors()
+    fit = free // each
+    detail = (
+        f"{free} MiB free: {fit} conversion(s) at once, of at most {each} MiB each;"
+        f" {processors} processor(s)"
+    )
+    hint = "end what else is running, or give the machine more memory"
+    return Check("memory", fit > 0, detail, hint)
 
 
 def _accelerator() -> Check:
