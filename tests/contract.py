@@ -135,7 +135,7 @@ class GuestContract:
         guest.write("/etc/plain", b"1", mode=0o644, uid=0, gid=0)
         guest.set_attributes({"/etc/plain": [label]})
         guest.write("/etc/plain", b"2", mode=0o644, uid=0, gid=0)
-        guest.copy("/etc/plain", "/etc/copy")
+        guest.copy({"/etc/copy": "/etc/plain"})
         assert label in guest.attributes("/etc/plain")
         assert label in guest.attributes("/etc/copy")
 
@@ -189,20 +189,52 @@ class GuestContract:
         assert kinds() == [None, link, link, file, None, None]
         guest.mkdir("/etc/made")
         assert kinds() == [None, link, link, file, directory, None]
-        guest.copy("/etc/new", "/etc/copy")
+        guest.copy({"/etc/copy": "/etc/new"})
         assert kinds() == [None, link, link, file, directory, file]
         guest.append("/etc/new", b"er")
         found = guest.lstat("/etc/new")
         assert found is not None
         assert found.size == 5
 
+    def test_what_was_read_follows_what_is_done(self, guest: Guest) -> None:
+        for content in (b"one", b"two"):
+            guest.write("/etc/new", content, mode=0o644, uid=0, gid=0)
+            assert guest.read("/etc/new") == guest.head("/etc/new", length=3) == content
+            assert guest.digest("/etc/new") == hashlib.sha256(content).hexdigest()
+        for target in ("plain", "empty"):
+            guest.symlink(target, "/etc/relative")
+            assert guest.readlink("/etc/relative") == target
+        assert guest.read("/etc/relative") == b""
+        for name in ("a", "b"):
+            assert guest.lstat(f"/etc/{name}") is None
+            guest.write(f"/etc/{name}", b"", mode=0o644, uid=0, gid=0)
+            assert name in guest.list("/etc")
+            assert guest.lstat(f"/etc/{name}") is not None
+
+    def test_nothing_is_where_no_directory_is(self, guest: Guest) -> None:
+        guest.list("/etc")
+        for path in ("/etc/none", "/etc/none/below", "/etc/plain/below", "/none/at/all"):
+            assert guest.lstat(path) is None
+            assert guest.lstat(path) is None
+
+    def test_a_listed_directory_has_itself(self, guest: Guest) -> None:
+        guest.list("/etc")
+        for path in ("/etc/.", "/etc/..", "/etc/", "/etc/../etc/plain"):
+            assert guest.lstat(path) is not None, path
+
     def test_copy_keeps_everything(self, guest: Guest) -> None:
-        guest.copy("/etc/plain", "/etc/.plain.orig")
+        guest.copy({"/etc/.plain.orig": "/etc/plain"})
         assert guest.lstat("/etc/.plain.orig") == guest.lstat("/etc/plain")
         assert guest.read("/etc/.plain.orig") == b"plain\n"
 
+    def test_copies_of_many(self, guest: Guest) -> None:
+        made = {f"/etc/it's {number}": "/etc/plain" for number in range(300)}
+        guest.copy(made)
+        assert {guest.read(path) for path in made} == {b"plain\n"}
+        guest.copy({})
+
     def test_copy_over_a_file(self, guest: Guest) -> None:
-        guest.copy("/etc/plain", "/etc/empty")
+        guest.copy({"/etc/empty": "/etc/plain"})
         assert guest.read("/etc/empty") == b"plain\n"
         assert guest.read("/etc/plain") == b"plain\n"
 
@@ -210,7 +242,7 @@ class GuestContract:
         guest.mkdir("/srv/real")
         guest.symlink("/srv/real", "/srv/absolute")
         guest.write("/srv/absolute/file", b"x", mode=0o644, uid=0, gid=0)
-        guest.copy("/srv/absolute/file", "/srv/absolute/copy")
+        guest.copy({"/srv/absolute/copy": "/srv/absolute/file"})
         guest.symlink("file", "/srv/absolute/link")
         assert guest.read("/srv/real/copy") == b"x"
         assert guest.readlink("/srv/real/link") == "file"

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from converter.errors import GuestError
-from converter.guest import sectors
+from converter.guest import sectors, survey
 from converter.guest.protocol import Code
 from converter.model import Array, Filesystem, Space, Subvolume, Volume, VolumeGroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from converter.guest.survey import Survey
     from converter.trimming import Trim
 
 log = logging.getLogger(__name__)
@@ -44,25 +45,36 @@ class ApplianceDevices:
 
     _handle: Any
     _directory: Path
-    _mount_points: set[str]
-    _types: dict[str, str]
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._disks: tuple[str, ...] = ()
+        # What was seen of the disks since something was last mounted, or written to them.
+        self._survey: Survey | None = None
+        self._types: dict[str, str] = {}
+        self._mount_points: set[str] = set()
 
     def devices(self) -> tuple[tuple[str, int], ...]:
-        """See `BlockDevices`."""
+        """See `BlockDevices`. Looks at the disks anew, and at what is on them."""
         with translated("disks"):
-            return tuple(
-                (device, self._handle.blockdev_getsize64(device))
-                for device in self._handle.list_devices()
-            )
+            self._disks = self._disks or tuple(self._handle.list_devices())
+            said: str = self._handle.debug("sh", [survey.script(self._disks)])
+            self._survey = survey.parse(said, self._disks)
+        return self._survey.disks
 
     def read_device(self, device: str, *, offset: int, length: int) -> bytes:
         """See `BlockDevices`."""
+        if self._survey is not None:
+            known = self._survey.read(device, offset, length)
+            if known is not None:
+                return known
         with translated(device):
             data: bytes = self._handle.pread_device(device, length, offset)
         return data
 
     def rewrite(self, device: str, pieces: Sequence[tuple[int, bytes]]) -> bool:
         """See `Disks`. Limit: neither volume groups nor RAID arrays are stopped for it."""
+        self._survey = None
         self._types.clear()
         with tempfile.NamedTemporaryFile(dir=self._directory) as staged:
             Path(staged.name).write_bytes(b"".join(data for _, data in pieces))
@@ -74,24 +86,34 @@ class ApplianceDevices:
 
     def partitions(self) -> tuple[str, ...]:
         """See `BlockDevices`."""
+        if self._survey is not None:
+            return self._survey.partitions
         with translated("partitions"):
             return tuple(self._handle.list_partitions())
 
     def probe(self, device: str) -> Filesystem:
         """See `BlockDevices`."""
+        tags = ("TYPE", "UUID", "LABEL", "UUID_SUB")
+        found = self._tags(device)
+        kind, uuid, label, member = (_unescaped(found.get(tag, "")) for tag in tags)
+        self._types[device] = kind
+        return Filesystem(device, kind, uuid, label, member)
+
+    def _tags(self, device: str) -> Mapping[str, str]:
+        """Give what blkid(8) says of a device: where there is nothing, or several things, none."""
+        if self._survey is not None and device in self._survey.tags:
+            return self._survey.tags[device]
         try:
             with translated(device):
                 found: dict[str, str] = self._handle.blkid(device)
         except GuestError as error:
             log.debug("%s: %s", device, error.message)
-            return Filesystem(device, "")  # nothing, or several things at once
-        tags = ("TYPE", "UUID", "LABEL", "UUID_SUB")
-        kind, uuid, label, member = (_unescaped(found.get(tag, "")) for tag in tags)
-        self._types[device] = kind
-        return Filesystem(device, kind, uuid, label, member)
+            return {}
+        return found
 
     def arrays(self) -> tuple[Array, ...]:
         """See `BlockDevices`."""
+        self._survey = None  # which knows nothing of partitions of arrays
         self._start_arrays()
         with translated("RAID arrays"):
             devices = self._handle.list_md_devices()
@@ -227,6 +249,7 @@ class ApplianceDevices:
 
     def mount(self, device: str, path: str, *, options: str) -> None:
         """See `BlockDevices`."""
+        self._survey = None
         with translated(f"{device} at {path}"):
             self._handle.mount_options(options, device, path)
             # Some drivers mount what is in use for reading only, and do not say so (ntfs-3g(8)).

@@ -206,10 +206,11 @@ class MemoryGuest:
         if done:
             self._nodes[done] = replace(self._nodes[done], mode=mode)
 
-    def copy(self, source: str, target: str) -> None:
+    def copy(self, wanted: Mapping[str, str]) -> None:
         """See `Guest`."""
-        node = self._file(source)
-        self._nodes[self._place(target)] = node
+        for target, source in wanted.items():
+            node = self._file(source)
+            self._nodes[self._place(target)] = node
 
 
 def _parent(path: str) -> str:

@@ -104,8 +104,11 @@ class Guest(ReadableGuest, Protocol):
     def mkdir(self, path: str, *, mode: int = 0o755) -> None:
         """Make the directory `path` and its missing parents, owned by root; fine if there."""
 
-    def copy(self, source: str, target: str) -> None:
-        """Copy the regular file `source` to the new name `target` with all its metadata."""
+    def copy(self, wanted: Mapping[str, str]) -> None:
+        """Make new names, each the same as a regular file with all its metadata.
+
+        `wanted` has what to copy by where to. Many at once cost little more than one.
+        """
 
 
 @dataclass(frozen=True, slots=True)

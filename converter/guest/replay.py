@@ -1,12 +1,12 @@
 """Apply a plan: do to a guest what was recorded, refusing what changed since planning.
 
-Each change first checks that what it replaces is what the plan saw (by digest), then keeps the
-original, then writes.
+The originals are kept first, all at once. Then each change checks that what it replaces is what the
+plan saw (by digest), and writes.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from converter.errors import GuestError
 from converter.formats import reg_file
@@ -37,12 +37,15 @@ if TYPE_CHECKING:
 
     Attributes = tuple[tuple[str, bytes], ...]
 
+_KEEP_NOTHING: Final = (MakeLink, MakeDirectory, ConvertTable, InstallPackage)
+
 
 def replay(plan: Plan, guest: Guest, *, progress: Callable[[float], None]) -> None:
     """Do every change of `plan` to the files of `guest`, in order; the disks are left alone.
 
     Raises `GuestError` ``plan-outdated`` when a file is not what it was when the plan was made.
     """
+    _keep_originals(plan, guest)
     hives = _Hives(guest)
     attributes: dict[str, Attributes] = {}
     for number, change in enumerate(plan.changes, start=1):
@@ -57,6 +60,22 @@ def replay(plan: Plan, guest: Guest, *, progress: Callable[[float], None]) -> No
         progress(number / len(plan.changes))
     guest.set_attributes(attributes)
     hives.write()
+
+
+def _keep_originals(plan: Plan, guest: Guest) -> None:
+    """Keep what changes replace, under the names that the plan has for it."""
+    kept: dict[str, str] = {}
+    for change in plan.changes:
+        if isinstance(change, _KEEP_NOTHING) or change.backup is None:
+            continue
+        if not isinstance(change, SetValue | DeleteValue | DeleteKey):
+            _check(change, guest)
+        if guest.lstat(change.backup) is not None:
+            raise GuestError(
+                Code.FAILED, f"{change.backup}: is there already, the original cannot be kept"
+            )
+        kept[change.backup] = change.path
+    guest.copy(kept)
 
 
 def _note_attributes(change: FileChange, attributes: dict[str, Attributes]) -> None:
@@ -83,7 +102,6 @@ class _Hives:
         hive = self._open[change.path]
         if not isinstance(change, DeleteKey):
             self._expect(change, hive)
-        _keep(self._guest, change.path, change.backup)
         match change:
             case SetValue():
                 hive.set_value(change.key, change.name, change.value)
@@ -112,7 +130,6 @@ def _apply(change: FileChange, guest: Guest) -> None:
     _check(change, guest)
     match change:
         case WriteFile():
-            _keep(guest, change.path, change.backup)
             guest.write(
                 change.path,
                 change.data,
@@ -121,10 +138,8 @@ def _apply(change: FileChange, guest: Guest) -> None:
                 gid=change.gid,
             )
         case AppendFile():
-            _keep(guest, change.path, change.backup)
             guest.append(change.path, change.data)
         case RemoveFile():
-            _keep(guest, change.path, change.backup)
             guest.remove(change.path)
         case MakeLink():
             guest.symlink(change.target, change.path)
@@ -132,10 +147,8 @@ def _apply(change: FileChange, guest: Guest) -> None:
             guest.mkdir(change.path, mode=change.mode)
         case CopyFile():
             _expect(change.source, _identity(guest, change.source), change.digest)
-            _keep(guest, change.path, change.backup)
-            guest.copy(change.source, change.path)
+            guest.copy({change.path: change.source})
         case CopyIn():
-            _keep(guest, change.path, change.backup)
             guest.upload(change.payload, change.path)
 
 
@@ -170,11 +183,3 @@ def _identity(guest: Guest, path: str) -> str | None:
     if stat.kind is FileKind.SYMLINK:
         return f"-> {guest.readlink(path)}"
     return stat.kind.value
-
-
-def _keep(guest: Guest, path: str, backup: str | None) -> None:
-    if backup is None:
-        return
-    if guest.lstat(backup) is not None:
-        raise GuestError(Code.FAILED, f"{backup}: is there already, the original cannot be kept")
-    guest.copy(path, backup)

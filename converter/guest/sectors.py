@@ -20,18 +20,21 @@ USED: Final = "used"
 # moment of its own choosing: where there is one, nothing is begun.
 _SCRIPT: Final = """
 set -e
-udevadm settle
+reread() {{
+  blockdev --rereadpt {device} || {{
+    udevadm settle
+    blockdev --rereadpt {device}
+  }}
+}}
 set -- /sys/block/dm-*
-if [ -e "$1" ] || ! blockdev --rereadpt {device}; then
+if [ -e "$1" ] || ! reread; then
   echo {used}
   exit
 fi
 {{
 {writes}
 }} < {pieces}
-udevadm settle
-blockdev --rereadpt {device}
-udevadm settle
+reread
 echo {written}
 """
 

@@ -38,9 +38,20 @@ _START_LEVELS: Final = re.compile(r".*/(?:rc[2-5S]|boot)\.d/[^/]*")
 _MANUAL: Final = re.compile(r"^[ \t]*manual\b", re.MULTILINE)
 
 
+def unit_directories(guest: ReadableGuest) -> tuple[str, ...]:
+    """Give where systemd has its units from, first come, first served; each directory once.
+
+    Where /lib is a link to /usr/lib, two of them are the same.
+    """
+    places: dict[str, str] = {}
+    for directory in UNIT_DIRECTORIES:
+        places.setdefault(paths.resolve(guest, directory), directory)
+    return tuple(places.values())
+
+
 def unit_file(guest: ReadableGuest, unit: str) -> str | None:
     """Give where systemd has `unit` from."""
-    candidates = (f"{directory}/{unit}" for directory in UNIT_DIRECTORIES)
+    candidates = (f"{directory}/{unit}" for directory in unit_directories(guest))
     return next((path for path in candidates if guest.lstat(path) is not None), None)
 
 
@@ -88,8 +99,8 @@ def _unit_is_enabled(guest: ReadableGuest, unit: str) -> bool:
     if is_masked(guest, unit):
         return False
     return any(
-        guest.lstat(f"{directory}/{found}/{unit}") is not None
-        for directory in UNIT_DIRECTORIES
+        unit in paths.names(guest, f"{directory}/{found}")
+        for directory in unit_directories(guest)
         for found in paths.names(guest, directory)
         if found.endswith((".wants", ".requires"))
     )

@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from converter.guest import paths
-from converter.guest.services import UNIT_DIRECTORIES, UNITS
+from converter.guest.services import UNITS, unit_directories
 from converter.model import Finding, LinkKind, Severity
 from converter.network.links import is_card_name, kind_of_name
 
@@ -104,7 +104,9 @@ class _Units:
 
     def __init__(self, guest: ReadableGuest) -> None:
         self._guest = guest
-        self._names = {path: frozenset(paths.names(guest, path)) for path in UNIT_DIRECTORIES}
+        self._names = {
+            path: frozenset(paths.names(guest, path)) for path in unit_directories(guest)
+        }
 
     def text(self, unit: str) -> str:
         """Give `unit` and its drop-ins, one after the other; "" if there is none."""

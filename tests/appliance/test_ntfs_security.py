@@ -74,7 +74,7 @@ def fill(machine: Appliance) -> None:
     )
     write(machine, "/safe/replaced.cmd", b"2" * 10_000)
     machine.append("/safe/replaced.cmd", b"3")
-    machine.copy("/safe/made.cmd", "/copied.cmd")
+    machine.copy({"/copied.cmd": "/safe/made.cmd"})
     for path, value in (("/safe/none", SYSTEM_FILE), ("/safe/plain.cmd", b"\xff\x00")):
         with pytest.raises(GuestError):
             machine.set_attributes({path: [("system.ntfs_acl", value)]})

@@ -34,7 +34,6 @@ class Handle:
 def devices(**answers: Any) -> ApplianceDevices:
     made = ApplianceDevices()
     made._handle = Handle(**answers)
-    made._types = {}
     return made
 
 
@@ -59,6 +58,43 @@ def test_what_is_on_a_device(answer: Any, wanted: tuple[str, str, str]) -> None:
 def test_devices_of_one_filesystem_are_told_apart() -> None:
     found = devices(blkid={"TYPE": "btrfs", "UUID": "u", "UUID_SUB": "s"}).probe("/dev/sda")
     assert found.member == "s"
+
+
+SURVEY = """device /dev/sda 2097152
+device /dev/sda1 4096
+blkid /dev/sda1
+DEVNAME=/dev/sda1
+TYPE=ext4
+"""
+
+
+def test_what_was_surveyed_is_not_asked_again() -> None:
+    made = devices(list_devices=["/dev/sda"], debug=SURVEY, list_partitions=["/dev/sda2"])
+    assert made.devices() == (("/dev/sda", 1 << 30),)
+    asked = len(made._handle.calls)
+    assert made.partitions() == ("/dev/sda1",)
+    assert made.probe("/dev/sda1").type == "ext4"
+    assert len(made._handle.calls) == asked
+
+
+def test_a_survey_holds_until_something_is_mounted() -> None:
+    made = devices(
+        list_devices=["/dev/sda"],
+        debug=SURVEY,
+        list_partitions=["/dev/sda2"],
+        blkid={"TYPE": "xfs"},
+        mount_options=None,
+    )
+    made.devices()
+    made.mount("/dev/sda1", "/", options="ro")
+    assert made.partitions() == ("/dev/sda2",)
+    assert made.probe("/dev/sda1").type == "xfs"
+
+
+def test_a_survey_that_says_nothing() -> None:
+    with pytest.raises(GuestError) as caught:
+        devices(list_devices=["/dev/sda"], debug="device /dev/sdb 1\n").devices()
+    assert caught.value.code == Code.FAILED
 
 
 DETAIL = {

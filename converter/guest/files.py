@@ -1,0 +1,344 @@
+"""The guest's files in libguestfs' appliance.
+
+Limits: file names that are not UTF-8 can be listed but not opened (the Python binding takes `str`
+in UTF-8 only).
+
+See guestfs(3). A call that libguestfs' daemon answers itself takes a few milliseconds with an
+emulated processor, one that starts a program, or streams, ten times as long and more: hence what
+is asked how here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import stat
+import string
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from converter.errors import GuestError
+from converter.guest.blockdevices import CHUNK, ApplianceDevices, translated
+from converter.guest.paths import resolve
+from converter.guest.protocol import SECURITY, TEXT_LIMIT, Code
+from converter.guest.seen import Seen
+from converter.model import FileKind, Stat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+# A mail server's spool may have 100,000 files in a directory; none that is read here has.
+_NAMES_LIMIT: Final = 16 << 20
+# Characters of a script: a command's argument may have 128 KiB (execve(2)), four bytes each.
+_SCRIPT: Final = 24 << 10
+_PLAIN: Final = f"{string.ascii_letters}{string.digits}/._-".encode()
+_KINDS: Final = {
+    stat.S_IFREG: FileKind.FILE,
+    stat.S_IFDIR: FileKind.DIRECTORY,
+    stat.S_IFLNK: FileKind.SYMLINK,
+}
+
+
+class ApplianceFiles(ApplianceDevices):
+    """Implements `Guest` over the handle of a running appliance."""
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        super().__init__()
+        self._seen = Seen()
+        # Where an NTFS is mounted.
+        self._ntfs: list[str] = []
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def lstat(self, path: str) -> Stat | None:
+        """See `Guest`."""
+        stats = self._seen.stats
+        if path not in stats:
+            absent = self._seen.is_absent(path)
+            stats[path] = None if absent else self._stat(self._handle.lstatns, path)
+        return stats[path]
+
+    def _stat(self, call: Any, path: str) -> Stat | None:  # noqa: ANN401 - a method of the binding
+        try:
+            with translated(path):
+                found = call(path)
+        except GuestError as error:
+            if error.code == Code.MISSING:
+                return None
+            raise
+        mode = found["st_mode"]
+        return Stat(
+            kind=_KINDS.get(stat.S_IFMT(mode), FileKind.OTHER),
+            mode=stat.S_IMODE(mode),
+            uid=found["st_uid"],
+            gid=found["st_gid"],
+            size=found["st_size"],
+        )
+
+    def _size(self, path: str) -> int:
+        """Size of the regular file that `path` leads to; never opens a device or a FIFO."""
+        found = self.lstat(path)
+        if found is not None and found.kind is FileKind.SYMLINK:
+            found = self._stat(self._handle.statns, path)
+        if found is None:
+            raise GuestError(Code.MISSING, f"{path}: no such file in the guest")
+        if found.kind is not FileKind.FILE:
+            raise GuestError(Code.NOT_A_FILE, f"{path}: is not a regular file")
+        return found.size
+
+    def read(self, path: str, *, limit: int = TEXT_LIMIT) -> bytes:
+        """See `Guest`."""
+        size = self._size(path)
+        if size > limit:
+            raise GuestError(
+                Code.TOO_LARGE, f"{path}: is {size} bytes long, at most {limit} are expected"
+            )
+        return self._read(path, size)
+
+    def head(self, path: str, *, length: int) -> bytes:
+        """See `Guest`."""
+        return self._read(path, min(length, self._size(path)))
+
+    def digest(self, path: str) -> str:
+        """See `Guest`."""
+        size = self._size(path)
+        if size <= CHUNK:
+            return hashlib.sha256(self._read(path, size)).hexdigest()
+        digest = hashlib.sha256()
+        for piece in self._pieces(path, size):
+            digest.update(piece)
+        return digest.hexdigest()
+
+    def _read(self, path: str, size: int) -> bytes:
+        data = self._seen.content(path, size)
+        if data is None:
+            data = b"".join(self._pieces(path, size))
+            self._seen.keep_content(path, size, data)
+        return data
+
+    def _pieces(self, path: str, size: int) -> Iterator[bytes]:
+        done = 0
+        while done < size:
+            with translated(path):
+                piece: bytes = self._handle.pread(path, min(CHUNK, size - done), done)
+            if not piece:
+                return
+            yield piece
+            done += len(piece)
+
+    def readlink(self, path: str) -> str:
+        """See `Guest`."""
+        if path not in self._seen.links:
+            with translated(path):
+                self._seen.links[path] = self._handle.readlink(path)
+        return self._seen.links[path]
+
+    def list(self, path: str) -> tuple[str, ...]:
+        """See `Guest`."""
+        names = self._seen.names(path)
+        if names is None:
+            names = self._list(path)
+            self._seen.keep_names(path, names)
+        return names
+
+    def _list(self, path: str) -> tuple[str, ...]:
+        # ls0 writes to a host file; the calls that return lists fail on names that are not UTF-8.
+        with tempfile.NamedTemporaryFile(dir=self._directory) as names:
+            with translated(path):
+                self._handle.ls0(path, names.name)
+            found = names.read(_NAMES_LIMIT + 1)
+        if len(found) > _NAMES_LIMIT:
+            raise GuestError(Code.TOO_LARGE, f"{path}: has more than {_NAMES_LIMIT} bytes of names")
+        return tuple(sorted(os.fsdecode(name) for name in found.split(b"\0") if name))
+
+    def attributes(self, path: str) -> tuple[tuple[str, bytes], ...]:
+        """See `Guest`."""
+        try:
+            with translated(path):
+                found = self._handle.lgetxattrs(path)
+        except GuestError as error:
+            if error.message.endswith("Operation not supported"):
+                return ()  # a filesystem without them, such as the vfat of an ESP
+            raise
+        named = [(item["attrname"], _as_bytes(item["attrval"])) for item in found]
+        return tuple(sorted([*named, *self._security(path)]))
+
+    def _is_on_ntfs(self, path: str) -> bool:
+        return path.startswith(tuple(self._ntfs))
+
+    def _security(self, path: str) -> Iterator[tuple[str, bytes]]:
+        """Give what ntfs-3g does not list: the security descriptor of a file (ntfs-3g(8))."""
+        if self._is_on_ntfs(path):
+            with translated(path):
+                yield SECURITY, _as_bytes(self._handle.lgetxattr(path, SECURITY))
+
+    # --- writing ----------------------------------------------------------------------------------
+
+    @contextmanager
+    def _changing(self, what: str) -> Iterator[None]:
+        try:
+            with translated(what):
+                yield
+        finally:
+            self._seen.clear()
+
+    def mount(self, device: str, path: str, *, options: str) -> None:
+        """See `BlockDevices`."""
+        self._seen.clear()
+        super().mount(device, path, options=options)
+        if (self._types.get(device) or self.probe(device).type) == "ntfs":
+            self._ntfs.append(f"{path.rstrip('/')}/")
+
+    def unmount(self) -> None:
+        """See `BlockDevices`."""
+        self._seen.clear()
+        self._ntfs.clear()
+        super().unmount()
+
+    def _place(self, path: str) -> str:
+        """Give `path` without links of the guest above it.
+
+        Programs of the appliance, which do not see the guest's tree as theirs, would follow those
+        into the appliance's own.
+        """
+        return resolve(self, path, follow_last=False)
+
+    def _make_way(self, path: str) -> Stat | None:
+        """Remove a link, device or FIFO at `path`, which is to be a file; give the file there."""
+        there = self.lstat(path)
+        if there is None or there.kind is FileKind.FILE:
+            return there
+        with self._changing(path):
+            self._handle.rm(path)
+        return None
+
+    def write(self, path: str, data: bytes, *, mode: int, uid: int, gid: int) -> None:
+        """See `Guest`."""
+        there = self._make_way(path)
+        is_same = there is not None and (there.mode, there.uid, there.gid) == (mode, uid, gid)
+        with self._changing(path):
+            if len(data) <= CHUNK:
+                self._handle.write(path, data)
+            else:
+                with tempfile.NamedTemporaryFile(dir=self._directory) as staged:
+                    Path(staged.name).write_bytes(data)
+                    self._handle.upload(staged.name, _in_guest(path))
+            # On NTFS neither means anything: there it is the attribute SECURITY that counts.
+            if not is_same and not self._is_on_ntfs(path):
+                self._handle.chown(uid, gid, path)
+                self._handle.chmod(mode, path)
+
+    def upload(self, source: Path, path: str) -> None:
+        """See `Guest`."""
+        there = self._make_way(path)
+        with self._changing(path):
+            self._handle.upload(str(source), _in_guest(path))
+            if there is None:
+                self._handle.chmod(0o600, path)
+
+    def append(self, path: str, data: bytes) -> None:
+        """See `Guest`."""
+        size = self._size(path)
+        with self._changing(path):
+            done = 0
+            while done < len(data):
+                done += self._handle.pwrite(path, data[done : done + CHUNK], size + done)
+
+    def remove(self, path: str) -> None:
+        """See `Guest`."""
+        with self._changing(path):
+            self._handle.rm(path)
+
+    def symlink(self, target: str, path: str) -> None:
+        """See `Guest`."""
+        there = self.lstat(path)
+        place = self._place(path)
+        with self._changing(path):
+            if there is not None:
+                self._handle.rm(path)
+            self._handle.ln_s(target, place)
+
+    def set_attributes(self, wanted: Mapping[str, Iterable[tuple[str, bytes]]]) -> None:
+        """See `Guest`."""
+        binary: list[str] = []
+        for path, attributes in wanted.items():
+            with translated(path):
+                for name, value in attributes:
+                    text = _as_text(value)
+                    if text is None:
+                        binary.append(self._binary(path, name, value))
+                    else:
+                        # The terminating NUL is sent when the length counts it.
+                        self._handle.lsetxattr(name, text, len(value), path)
+        for dump in _scripts(binary):
+            with translated("attributes"):
+                self._handle.debug("sh", [f"setfattr -h --restore=- <<'END'\n{dump}END\n"])
+
+    def _binary(self, path: str, name: str, value: bytes) -> str:
+        """Give an attribute of bytes, such as the security on NTFS, as getfattr(1) would dump it.
+
+        The binding takes text, and libguestfs has no other call for one attribute; setfattr(1) in
+        the appliance reads hexadecimal.
+        """
+        target = f"/sysroot{self._place(path)}"
+        return f"# file: {_escaped(target)}\n{_escaped(name)}=0x{value.hex()}\n\n"
+
+    def mkdir(self, path: str, *, mode: int = 0o755) -> None:
+        """See `Guest`."""
+        with self._changing(path):
+            self._handle.mkdir_p(path)
+            if not self._is_on_ntfs(path):
+                self._handle.chmod(mode, path)
+
+    def copy(self, wanted: Mapping[str, str]) -> None:
+        """See `Guest`."""
+        lines = []
+        for target, source in wanted.items():
+            self._size(source)
+            self._make_way(target)
+            names = (f"/sysroot{place}" for place in (resolve(self, source), self._place(target)))
+            lines.append(f"cp -a {shlex.join(names)}\n")
+        for script in _scripts(lines):
+            with self._changing("what is kept"):
+                self._handle.debug("sh", [f"set -e\n{script}"])
+        # cp(1) copies what is listed.
+        self.set_attributes({target: self._security(source) for target, source in wanted.items()})
+
+
+def _scripts(lines: Iterable[str]) -> Iterator[str]:
+    """Give `lines` as few texts that each fit in one command's argument."""
+    script = ""
+    for line in lines:
+        if script and len(script) + len(line) > _SCRIPT:
+            yield script
+            script = ""
+        script += line
+    if script:
+        yield script
+
+
+def _in_guest(path: str) -> str:
+    """Give `path` to a call that takes devices, too: a guest may have files with such names."""
+    return f"/.{path}"
+
+
+def _escaped(name: str) -> str:
+    """Give a name as setfattr(1) reads it: every byte that could mean something in octal."""
+    return "".join(chr(byte) if byte in _PLAIN else f"\\{byte:03o}" for byte in os.fsencode(name))
+
+
+def _as_text(value: bytes) -> str | None:
+    """Give what the binding sends as `value`; None where it cannot be text."""
+    try:
+        text = value.removesuffix(b"\0").decode()
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else text
+
+
+def _as_bytes(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else os.fsencode(value)
