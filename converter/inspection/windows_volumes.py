@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from converter.data import load
 from converter.errors import GuestError
 from converter.guest import caseless, paths
 from converter.inspection.esp import find_esps
@@ -56,17 +57,26 @@ def find_volumes(
     """Look at every NTFS for what belongs to a Windows; nothing is mounted before and after.
 
     One that cannot be read holds nothing that could be converted; it is given with its problem.
+    A partition that is for recovery in a GPT is looked at only where there is no Windows elsewhere.
     """
-    found: list[WindowsVolume] = []
-    for filesystem in [fs for fs in storage.whole_filesystems() if fs.type == "ntfs"][:_LIMIT]:
-        try:
-            machine.mount(filesystem.device, "/", options="ro")
-            found.append(_look(guest, filesystem))
-        except GuestError as error:
-            found.append(WindowsVolume(filesystem, problem=error.message))
-        finally:
-            machine.unmount()
+    known = load("partitions")["windows"]["recovery"]
+    recovery = {device for device, part in storage.partitions() if part.type.lower() in known}
+    every = [fs for fs in storage.whole_filesystems() if fs.type == "ntfs"][:_LIMIT]
+    found = [_mounted(machine, guest, fs) for fs in every if fs.device not in recovery]
+    if not any(item.directory for item in found):
+        found += [_mounted(machine, guest, fs) for fs in every if fs.device in recovery]
     return tuple(item for item in found if item.directory or item.has_boot_manager or item.problem)
+
+
+def _mounted(machine: BlockDevices, guest: ReadableGuest, filesystem: Filesystem) -> WindowsVolume:
+    """Mount an NTFS, and look at it."""
+    try:
+        machine.mount(filesystem.device, "/", options="ro")
+        return _look(guest, filesystem)
+    except GuestError as error:
+        return WindowsVolume(filesystem, problem=error.message)
+    finally:
+        machine.unmount()
 
 
 def judge_unreadable(volumes: Sequence[WindowsVolume]) -> tuple[Finding, ...]:

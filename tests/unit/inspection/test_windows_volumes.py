@@ -10,6 +10,7 @@ from converter.errors import GuestRefusedError
 from converter.guest.memory import Node
 from converter.inspection import inspect_machine
 from converter.model import FileKind, Filesystem, Severity
+from tests.guests.disks import TYPES
 from tests.unit.formats import ntfs_volumes
 from tests.unit.formats.ntfs_volumes import CLIENT, DIRTY, restart_page
 from tests.unit.machines import holds, lab, link, system
@@ -60,6 +61,37 @@ def test_further_volumes() -> None:
         ("/ESP", "/dev/sda1"),
         ("/ESP2", "/dev/sda6"),
     ]
+
+
+def looked_at(made: Windows, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Give the devices that are mounted while the machine is inspected."""
+    machine, seen = made.machine(), set()
+    mount = machine.mount
+
+    def noted(device: str, path: str, *, options: str) -> None:
+        seen.add(device)
+        mount(device, path, options=options)
+
+    monkeypatch.setattr(machine, "mount", noted)
+    assert inspect_machine(machine).facts.windows.root == "/C/Windows"
+    return seen
+
+
+@pytest.mark.parametrize("uefi", [True, False])
+def test_what_is_for_recovery_is_not_looked_at(
+    monkeypatch: pytest.MonkeyPatch, *, uefi: bool
+) -> None:
+    """In an MBR what starts Windows may lie there."""
+    made = server(uefi=uefi)
+    made.more = [("recovery", holds("ntfs", "second"))]
+    ours = {"/dev/sda1", "/dev/sda3"} if uefi else {"/dev/sda1", "/dev/sda2", "/dev/sda3"}
+    assert looked_at(made, monkeypatch) == ours
+
+
+def test_a_windows_where_recovery_should_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = server()
+    made.types["windows"] = TYPES["recovery"][True].upper()
+    assert looked_at(made, monkeypatch) == {"/dev/sda1", "/dev/sda3", "/dev/sda4"}
 
 
 @pytest.mark.parametrize("name", ["WINDOWS", "WINNT", "windows", "Win2008"])
