@@ -2,7 +2,8 @@
 
 fstrim(8) in the appliance tells QEMU which blocks of a filesystem are free; the overlay notes them
 as zero, and they become holes when it is laid over the copy. That costs by the size of what is
-trimmed, so of a large disk only those stretches are that the copy has data in.
+trimmed, so of a large disk only those stretches are that the copy has data in; and a second at the
+least, so a filesystem is left alone where hardly anything is to be had.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 # Data that lie closer than this are trimmed at once: each time costs a quarter of a second.
 _GRAIN: Final = 1 << 30
 _MOST: Final = 16
+# What the copy has more of a filesystem than that has in use, for it to be worth the while.
+_WORTH: Final = 32 << 20
 # A filesystem that cannot be trimmed in part is trimmed as a whole, or not at all where its disks
 # are larger than this.
 _LARGEST: Final = 256 << 30
@@ -51,18 +54,27 @@ def trims(facts: Facts, mounted: Mapping[str, str], images: Sequence[Path]) -> t
     maps: dict[int, Stretches] = {}
     wanted: list[Trim] = []
     for device, path in mounted.items():
-        if device in places and types.get(device) in _IN_ORDER:
+        if device in places:
             number, start, size = places[device]
             if number not in maps:
                 maps[number] = _data(images[number])
-            stretches = [*_within(maps[number], start, size)]
-            if len(stretches) <= _MOST:
-                wanted += [Trim(path, *stretch) for stretch in stretches]
-            else:
-                wanted.append(Trim(path))
-        elif _is_small(facts):
+            held = sum(length for _, length in _within(maps[number], start, size))
+            if held - _used(facts, device) < _WORTH:
+                continue
+            if types.get(device) in _IN_ORDER:
+                stretches = [*_within(_grains(maps[number]), start, size)]
+                whole_or_parts = [Trim(path, *stretch) for stretch in stretches]
+                wanted += whole_or_parts if len(stretches) <= _MOST else [Trim(path)]
+                continue
+        if _is_small(facts):
             wanted.append(Trim(path))
     return tuple(wanted)
+
+
+def _used(facts: Facts, device: str) -> int:
+    """Give how many bytes of the filesystem on `device` are in use; 0 where that is not known."""
+    spaces = (mount.space for mount in facts.mounts if mount.device == device)
+    return next((space.size - space.free for space in spaces if space is not None), 0)
 
 
 def _partitions(disks: Iterable[Disk]) -> Iterator[tuple[str, tuple[int, int, int]]]:
@@ -80,14 +92,19 @@ def _is_small(facts: Facts) -> bool:
 
 
 def _data(image: Path) -> Stretches:
-    """Give where a sparse file has data, in whole grains."""
-    found: list[tuple[int, int]] = []
+    """Give where a sparse file has data."""
     with Reader(whole(image)) as reader:
-        for first, last in reader.data(0, reader.length):
-            start, end = first // _GRAIN * _GRAIN, -(-last // _GRAIN) * _GRAIN
-            if found and start <= found[-1][1]:
-                start = found.pop()[0]
-            found.append((start, end))
+        return [*reader.data(0, reader.length)]
+
+
+def _grains(data: Stretches) -> Stretches:
+    """Give `data` in whole grains."""
+    found: list[tuple[int, int]] = []
+    for first, last in data:
+        start, end = first // _GRAIN * _GRAIN, -(-last // _GRAIN) * _GRAIN
+        if found and start <= found[-1][1]:
+            start = found.pop()[0]
+        found.append((start, end))
     return found
 
 

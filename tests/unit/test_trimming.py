@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from converter.model import Disk, Filesystem, Partition, TableType, Volume
+from converter import trimming
+from converter.model import Disk, Filesystem, Mount, Partition, Space, TableType, Volume
 from converter.trimming import Trim, trims
-from tests.unit.samples import FACTS
+from tests.unit.samples import FACTS as SAMPLE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 MIB, GIB = 1 << 20, 1 << 30
+FACTS = replace(SAMPLE, mounts=())
 
 
 def disk(number: int, size: int, *partitions: tuple[int, int]) -> Disk:
@@ -24,6 +26,12 @@ def disk(number: int, size: int, *partitions: tuple[int, int]) -> Disk:
     return Disk(
         f"/dev/sd{'abc'[number]}", size, TableType.MBR, "", boot_code=True, partitions=parts
     )
+
+
+@pytest.fixture(autouse=True)
+def little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a single block be worth the while: the tests' files have no more."""
+    monkeypatch.setattr(trimming, "_WORTH", 4096)
 
 
 def image(path: Path, size: int, *data: int) -> Path:
@@ -45,7 +53,8 @@ MOUNTED = {"/dev/sda1": "/", "/dev/sda2": "/srv"}
     ("data", "wanted"),
     [
         ((), ()),
-        ((0,), (Trim("/", 0, GIB - MIB),)),
+        ((0,), ()),  # which is in no partition
+        ((MIB,), (Trim("/", 0, GIB - MIB),)),
         ((3 * GIB + 5,), (Trim("/", 3 * GIB - MIB, GIB),)),
         ((3 * GIB, 4 * GIB + 9), (Trim("/", 3 * GIB - MIB, 2 * GIB),)),
         # What the last partition ends in, and what is in none.
@@ -58,6 +67,27 @@ def test_only_where_there_are_data(
 ) -> None:
     facts = replace(FACTS, disks=(LARGE,), filesystems=(EXT4, XFS), volumes=())
     assert trims(facts, MOUNTED, [image(tmp_path / "a", LARGE.size, *data)]) == wanted
+
+
+@pytest.mark.parametrize("kind", ["ext4", "ntfs"])
+@pytest.mark.parametrize(
+    ("used", "is_worth"),
+    [(None, True), (0, True), (4096, True), (4097, False), (90 * GIB, False)],
+)
+def test_only_where_much_is_to_be_had(
+    tmp_path: Path, kind: str, used: int | None, *, is_worth: bool
+) -> None:
+    """The image has two blocks of the filesystem, and one of none."""
+    space = None if used is None else Space(90 * GIB, 90 * GIB - used)
+    facts = replace(
+        FACTS,
+        disks=(disk(0, 100 * GIB, (MIB, 90 * GIB)),),
+        filesystems=(Filesystem("/dev/sda1", kind),),
+        mounts=(Mount("/", "/dev/sda1", kind, space=space),),
+        volumes=(),
+    )
+    copy = image(tmp_path / "a", 100 * GIB, 0, MIB, 80 * GIB)
+    assert bool(trims(facts, {"/dev/sda1": "/"}, [copy])) is is_worth
 
 
 @pytest.mark.parametrize("kind", ["ntfs", "btrfs"])
