@@ -85,12 +85,14 @@ def with_hidden_sectors(read: Read, partition: Partition) -> tuple[Piece, ...]:
     start = partition.start // SECTOR
     if start >= 1 << 32:
         raise FormatError(f"it starts at sector {start}, which its boot sector cannot tell of")
-    places = [partition.start]
+    sectors = {partition.start: first}
     if found.sectors < available:
         at = partition.start + (available - 1) * SECTOR
-        places += [at] if _is_copy(read(at, SECTOR), found) else []
-    sectors = ((at, read(at, SECTOR)) for at in places)
-    return tuple((at, _hidden(old, start)) for at, old in sectors if old != _hidden(old, start))
+        copy = read(at, SECTOR)
+        if _is_copy(copy, found):
+            sectors[at] = copy
+    made = {at: _hidden(old, start) for at, old in sectors.items()}
+    return tuple((at, new) for at, new in made.items() if new != sectors[at])
 
 
 def _hidden(sector: bytes, start: int) -> bytes:

@@ -141,7 +141,8 @@ def _is_open(read: Read, geometry: _Geometry, record: bytes) -> bool:
     start = _first_run(record)
     if start is None:
         return False  # an empty file: ntfs-3g and mkntfs leave none, Windows makes it anew
-    pages = [read(start * geometry.cluster + index * _PAGE, _PAGE) for index in (0, 1)]
+    both = read(start * geometry.cluster, 2 * _PAGE)
+    pages = [both[:_PAGE], both[_PAGE:]]
     if all(page == b"\xff" * _PAGE for page in pages):
         return False  # emptied by ntfs-3g, and nothing was written since
     areas = [area for page in pages if (area := _restart_area(page))]
