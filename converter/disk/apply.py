@@ -36,9 +36,7 @@ def write_in_place(machine: Disks, change: ConvertTable, *, directory: Path) -> 
     Nothing is mounted there. Scratch files go to `directory`. Raises as `write_table` does.
     """
     prove(change, directory=directory)
-    if dict(machine.devices())[change.path] != change.size:
-        return False
-    return machine.rewrite(change.path, change.pieces)
+    return machine.rewrite(change.path, change.pieces, size=change.size)
 
 
 def write_table(overlay: Path, change: ConvertTable, *, directory: Path) -> None:

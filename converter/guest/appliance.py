@@ -22,7 +22,7 @@ import guestfs
 
 from converter.data import load
 from converter.errors import ConversionError, GuestError, GuestRefusedError, HostError
-from converter.guest import fixed_appliance, kernel_log, program, sockets
+from converter.guest import fixed_appliance, kernel_log, program, sockets, survey
 from converter.guest.blockdevices import translated
 from converter.guest.files import ApplianceFiles
 from converter.guest.hypervisor import confine
@@ -85,6 +85,7 @@ class Appliance(ApplianceFiles):
         # By default QEMU stops the machine when the overlay's disk is full, and waits for room.
         handle.config("-global", "scsi-hd.werror=report")
         settings = confine(handle, disks, directory=self._directory, fixed=fixed)
+        self._disks = survey.names(len(disks))
         log.debug("appliance: starting with %d disk(s)", len(disks))
         # supermin, if libguestfs calls it, leaves what it was making there when it is killed.
         with _environment({**settings, "TMPDIR": str(self._directory.absolute())}):

@@ -48,6 +48,7 @@ class ApplianceDevices:
 
     def __init__(self) -> None:
         """Know nothing yet."""
+        # By their places: the order in which they were given.
         self._disks: tuple[str, ...] = ()
         # What was seen of the disks since something was last mounted, or written to them.
         self._survey: Survey | None = None
@@ -57,8 +58,7 @@ class ApplianceDevices:
     def devices(self) -> tuple[tuple[str, int], ...]:
         """See `BlockDevices`. Looks at the disks anew, and at what is on them."""
         with translated("disks"):
-            self._disks = self._disks or tuple(self._handle.list_devices())
-            said: str = self._handle.debug("sh", [survey.script(self._disks)])
+            said: str = self._handle.debug("sh", [survey.script(len(self._disks))])
             self._survey = survey.parse(said, self._disks)
         return self._survey.disks
 
@@ -72,7 +72,7 @@ class ApplianceDevices:
             data: bytes = self._handle.pread_device(device, length, offset)
         return data
 
-    def rewrite(self, device: str, pieces: Sequence[tuple[int, bytes]]) -> bool:
+    def rewrite(self, device: str, pieces: Sequence[tuple[int, bytes]], *, size: int) -> bool:
         """See `Disks`. Limit: neither volume groups nor RAID arrays are stopped for it."""
         self._survey = None
         self._types.clear()
@@ -80,7 +80,8 @@ class ApplianceDevices:
             Path(staged.name).write_bytes(b"".join(data for _, data in pieces))
             with translated(device):
                 self._handle.debug_upload(staged.name, sectors.PIECES, 0o600)
-                said: str = self._handle.debug("sh", [sectors.script(device, pieces)])
+                script = sectors.script(self._disks.index(device), pieces, size=size)
+                said: str = self._handle.debug("sh", [script])
         log.debug("%s: %s", device, said.strip())
         return said.strip() == sectors.WRITTEN
 

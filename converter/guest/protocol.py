@@ -176,12 +176,9 @@ class BlockDevices(Protocol):
 class Disks(Protocol):
     """Disks whose sectors can be written, while nothing on them is mounted."""
 
-    def devices(self) -> tuple[tuple[str, int], ...]:
-        """See `BlockDevices`."""
-
-    def rewrite(self, device: str, pieces: Sequence[tuple[int, bytes]]) -> bool:
+    def rewrite(self, device: str, pieces: Sequence[tuple[int, bytes]], *, size: int) -> bool:
         """Write `pieces`, bytes each at an offset, and see the partitions of `device` anew.
 
-        Each is on the disk before the next is begun. False, and nothing done, where something uses
-        the partitions that are there.
+        Each is on the disk before the next is begun. False, and nothing done, where the disk has
+        not `size` bytes, or something uses the partitions that are there.
         """

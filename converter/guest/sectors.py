@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from converter.guest.survey import FIND_DISK, SECTOR
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -17,17 +19,21 @@ USED: Final = "used"
 
 # The kernel reads a table anew only where nothing has a partition open (BLKRRPART): udev has, for a
 # moment, when a disk that was open for writing is closed. It would also start a volume group at a
-# moment of its own choosing: where there is one, nothing is begun.
+# moment of its own choosing: where there is one, nothing is begun. What udev then finds out of the
+# new partitions must be over before anybody looks: it reads the table once more for it.
 _SCRIPT: Final = """
 set -e
+{find_disk}
+find_disk {place}
+read sectors < "/sys/class/block/$disk/size"
 reread() {{
-  blockdev --rereadpt {device} || {{
+  blockdev --rereadpt "/dev/$disk" || {{
     udevadm settle
-    blockdev --rereadpt {device}
+    blockdev --rereadpt "/dev/$disk"
   }}
 }}
 set -- /sys/block/dm-*
-if [ -e "$1" ] || ! reread; then
+if [ "$sectors" != {sectors} ] || [ -e "$1" ] || ! reread; then
   echo {used}
   exit
 fi
@@ -35,20 +41,30 @@ fi
 {writes}
 }} < {pieces}
 reread
+udevadm settle
 echo {written}
 """
 
 
-def script(device: str, pieces: Sequence[tuple[int, bytes]]) -> str:
-    """Give the shell script that writes `pieces`: bytes, each at an offset of the disk `device`.
+def script(place: int, pieces: Sequence[tuple[int, bytes]], *, size: int) -> str:
+    """Give the shell script that writes `pieces`: bytes, each at an offset of the disk at `place`.
 
     Each is on the disk before the next is begun; then the kernel has read the new table. Prints
-    `WRITTEN`, or `USED` and did nothing where something uses the partitions, or LVM may.
+    `WRITTEN`, or `USED` and did nothing where the disk has not `size` bytes, or something uses the
+    partitions, or LVM may.
     """
     # dd leaves its input where the next one goes on.
-    write = f"dd of={device} bs=64K iflag=fullblock,count_bytes oflag=seek_bytes status=none"
+    write = 'dd of="/dev/$disk" bs=64K iflag=fullblock,count_bytes oflag=seek_bytes status=none'
     writes = "\n".join(
         f"{write} conv=nocreat,notrunc,fsync count={len(data)} seek={offset}"
         for offset, data in pieces
     )
-    return _SCRIPT.format(device=device, writes=writes, pieces=PIECES, used=USED, written=WRITTEN)
+    return _SCRIPT.format(
+        find_disk=FIND_DISK,
+        place=place,
+        sectors=size // SECTOR,
+        writes=writes,
+        pieces=PIECES,
+        used=USED,
+        written=WRITTEN,
+    )

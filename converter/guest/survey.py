@@ -7,44 +7,56 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-_SECTOR: Final = 512
+SECTOR: Final = 512
 # A GPT and its entries, the superblock of most filesystems.
 HEAD: Final = 20 << 10
 # One message of the appliance holds less than 4 MiB (guestfs(3), GUESTFS_MESSAGE_MAX).
 _HEADS: Final = 64
 
+# The kernel may find disks in any order, and scripts see its names; the calls of libguestfs have
+# the disks in theirs, as /dev/sda and so on. Each is a target of its own of one SCSI bus.
+FIND_DISK: Final = """
+find_disk() {
+  set -- /sys/bus/scsi/devices/*:0:"$1":0/block/*
+  disk="${1##*/}"
+}
+"""
+"""A shell function that sets `disk` to the kernel's name (sda) of the disk at a place (0)."""
+
 # blkid(8) as libguestfs calls it. It ends with the first of its devices that it knows nothing of.
 _SCRIPT: Final = """
-udevadm settle
+{find_disk}
 count=0
 all=
 look() {{
   read sectors < "/sys/class/block/$1/size"
-  echo "device /dev/$1 $sectors"
+  echo "device $2 $sectors"
   count=$((count + 1))
   all="$all /dev/$1"
 }}
 identify() {{
-  echo "blkid /dev/$1"
+  echo "blkid $2"
   blkid -c /dev/null -p -o export "/dev/$1" || :
 }}
-for disk in {disks}; do
-  look "$disk"
+for place in {places}; do
+  find_disk "$place"
+  look "$disk" "$place"
   whole="$disk"
   for part in "/sys/block/$disk/$disk"*; do
     [ -e "$part/partition" ] || continue
     whole=
-    look "${{part##*/}}"
-    identify "${{part##*/}}"
+    read number < "$part/partition"
+    look "${{part##*/}}" "$place.$number"
+    identify "${{part##*/}}" "$place.$number"
   done
-  [ -z "$whole" ] || identify "$whole"
+  [ -z "$whole" ] || identify "$whole" "$place"
 done
 if [ "$count" -le {heads} ]; then
   echo "heads $(head -q -c {head} $all | base64 -w 0)"
@@ -74,10 +86,22 @@ class Survey:
         return head[offset : offset + length] if is_whole or offset + length <= HEAD else None
 
 
-def script(disks: Sequence[str]) -> str:
-    """Give the shell script that looks at `disks` (as /dev/sda) and what is on them."""
-    names = " ".join(disk.removeprefix("/dev/") for disk in disks)
-    return _SCRIPT.format(disks=names, heads=_HEADS, head=HEAD)
+def names(count: int) -> tuple[str, ...]:
+    """Give what libguestfs calls its disks, by their places: /dev/sda to /dev/sdz, /dev/sdaa."""
+    found = []
+    for place in range(count):
+        letters, left = "", place + 1
+        while left:
+            left, letter = divmod(left - 1, 26)
+            letters = chr(ord("a") + letter) + letters
+        found.append(f"/dev/sd{letters}")
+    return tuple(found)
+
+
+def script(count: int) -> str:
+    """Give the shell script that looks at so many disks and what is on them."""
+    places = " ".join(map(str, range(count)))
+    return _SCRIPT.format(find_disk=FIND_DISK, places=places, heads=_HEADS, head=HEAD)
 
 
 def parse(said: str, disks: Sequence[str]) -> Survey:
@@ -88,10 +112,10 @@ def parse(said: str, disks: Sequence[str]) -> Survey:
     for line in said.split("\n"):
         word, _, rest = line.partition(" ")
         if word == "device":
-            device, _, sectors = rest.partition(" ")
-            sizes[device] = int(sectors) * _SECTOR
+            place, _, sectors = rest.partition(" ")
+            sizes[_name(place, disks)] = int(sectors) * SECTOR
         elif word == "blkid":
-            probed = rest
+            probed = _name(rest, disks)
             tags[probed] = {}
         elif word == "heads":
             heads = rest
@@ -100,18 +124,27 @@ def parse(said: str, disks: Sequence[str]) -> Survey:
             tags[probed][key] = value
     if missing := [disk for disk in disks if disk not in sizes]:
         raise ValueError(f"nothing was said of {', '.join(missing)}")
+    partitions = [
+        sorted(
+            (name for name in sizes if name.rstrip("0123456789") == disk and name != disk),
+            key=lambda name: int(name.removeprefix(disk)),
+        )
+        for disk in disks
+    ]
     return Survey(
         disks=tuple((disk, sizes[disk]) for disk in disks),
-        partitions=tuple(sorted(sizes.keys() - set(disks), key=lambda name: _order(name, disks))),
+        partitions=tuple(chain.from_iterable(partitions)),
         tags=tags,
         heads=dict(_heads(heads, sizes)),
     )
 
 
-def _order(name: str, disks: Sequence[str]) -> tuple[int, int]:
-    found = re.fullmatch(r"(.*?)p?([0-9]+)", name)
-    disk, number = (found[1], int(found[2])) if found else (name, 0)
-    return (disks.index(disk) if disk in disks else len(disks), number)
+def _name(place: str, disks: Sequence[str]) -> str:
+    """Give what libguestfs calls the disk at a place (3), or its partition of a number (3.1)."""
+    disk, _, number = place.partition(".")
+    if int(disk) >= len(disks):
+        raise ValueError(f"{place}: there is no such disk")
+    return f"{disks[int(disk)]}{number}"
 
 
 def _heads(text: str, sizes: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:

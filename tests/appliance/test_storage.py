@@ -251,11 +251,21 @@ def test_what_is_mounted_is_dirty_until_it_is_unmounted(
     assert not is_dirty()
 
 
+def test_disks_are_called_what_libguestfs_calls_them(machine: Appliance) -> None:
+    """The kernel may have found them in another order."""
+    for device, size in machine.devices():
+        assert machine._handle.blockdev_getsize64(device) == size
+        known = machine.read_device(device, offset=0, length=4096)
+        assert known == machine._handle.pread_device(device, 4096, 0)
+    assert machine.partitions() == tuple(machine._handle.list_partitions())
+
+
 @pytest.mark.parametrize("device", ["/dev/sdb", "/dev/sdc"])
 def test_a_disk_with_a_volume_group_or_array_is_left_alone(machine: Appliance, device: str) -> None:
     storage = read_storage(machine)
     first = machine.read_device(device, offset=0, length=512)
-    assert not machine.rewrite(device, [(0, b"x" * 512)])
+    size = dict(machine.devices())[device]
+    assert not machine.rewrite(device, [(0, b"x" * 512)], size=size)
     assert machine.read_device(device, offset=0, length=512) == first
     assert read_storage(machine) == storage
 
@@ -269,11 +279,14 @@ def test_a_disk_gets_a_table_and_another_one(raw: Path, tmp_path: Path) -> None:
         table = bytes(440) + b"\1\2\3\4\0\0" + bytes(16) + entry + bytes(32) + b"\x55\xaa"
         far = SIZES["jfs"] * MIB - 1000
         pieces = [(0, b"x" * 512), (440, table[440:]), (0, table[:440]), (far, b"x" * 1000)]
-        assert machine.rewrite("/dev/sda", pieces)
+        size = SIZES["jfs"] * MIB
+        assert not machine.rewrite("/dev/sda", pieces, size=size + 512)
+        assert machine.read_device("/dev/sda", offset=0, length=512) == first
+        assert machine.rewrite("/dev/sda", pieces, size=size)
         assert machine.read_device("/dev/sda", offset=0, length=512) == table
         assert machine.read_device("/dev/sda", offset=far, length=1000) == b"x" * 1000
         assert machine.partitions() == ("/dev/sda2",)
-        assert machine.rewrite("/dev/sda", [(0, first)])
+        assert machine.rewrite("/dev/sda", [(0, first)], size=size)
         assert machine.partitions() == ()
 
 

@@ -68,14 +68,12 @@ class Disk:
         self.is_used = is_used
         self.done: list[tuple[int, bytes]] = []
 
-    def devices(self) -> tuple[tuple[str, int], ...]:
-        return (("/dev/sda", self.size), ("/dev/sdb", 512))
-
-    def rewrite(self, device: str, pieces: Sequence[tuple[int, bytes]]) -> bool:
+    def rewrite(self, device: str, pieces: Sequence[tuple[int, bytes]], *, size: int) -> bool:
         assert device == "/dev/sda"
-        if not self.is_used:
-            self.done += pieces
-        return not self.is_used
+        if self.is_used or size != self.size:
+            return False
+        self.done += pieces
+        return True
 
 
 @pytest.mark.parametrize("conversion", MADE[:2], ids=["mbr", "gpt"])

@@ -34,6 +34,7 @@ class Handle:
 def devices(**answers: Any) -> ApplianceDevices:
     made = ApplianceDevices()
     made._handle = Handle(**answers)
+    made._disks = ("/dev/sda",)
     return made
 
 
@@ -60,16 +61,16 @@ def test_devices_of_one_filesystem_are_told_apart() -> None:
     assert found.member == "s"
 
 
-SURVEY = """device /dev/sda 2097152
-device /dev/sda1 4096
-blkid /dev/sda1
+SURVEY = """device 0 2097152
+device 0.1 4096
+blkid 0.1
 DEVNAME=/dev/sda1
 TYPE=ext4
 """
 
 
 def test_what_was_surveyed_is_not_asked_again() -> None:
-    made = devices(list_devices=["/dev/sda"], debug=SURVEY, list_partitions=["/dev/sda2"])
+    made = devices(debug=SURVEY, list_partitions=["/dev/sda2"])
     assert made.devices() == (("/dev/sda", 1 << 30),)
     asked = len(made._handle.calls)
     assert made.partitions() == ("/dev/sda1",)
@@ -79,7 +80,6 @@ def test_what_was_surveyed_is_not_asked_again() -> None:
 
 def test_a_survey_holds_until_something_is_mounted() -> None:
     made = devices(
-        list_devices=["/dev/sda"],
         debug=SURVEY,
         list_partitions=["/dev/sda2"],
         blkid={"TYPE": "xfs"},
@@ -93,7 +93,7 @@ def test_a_survey_holds_until_something_is_mounted() -> None:
 
 def test_a_survey_that_says_nothing() -> None:
     with pytest.raises(GuestError) as caught:
-        devices(list_devices=["/dev/sda"], debug="device /dev/sdb 1\n").devices()
+        devices(debug="device 1 1\n").devices()
     assert caught.value.code == Code.FAILED
 
 

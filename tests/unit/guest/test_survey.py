@@ -6,26 +6,26 @@ import base64
 
 import pytest
 
-from converter.guest.survey import HEAD, parse, script
+from converter.guest.survey import HEAD, names, parse, script
 
 DISKS = ("/dev/sda", "/dev/sdb")
 SIZES = {"/dev/sda": 4096, "/dev/sda1": 2048, "/dev/sda10": 4, "/dev/sda2": 2, "/dev/sdb": 40}
-SAID = """device /dev/sda 4096
-device /dev/sda1 2048
-blkid /dev/sda1
-DEVNAME=/dev/sda1
+SAID = """device 0 4096
+device 0.1 2048
+blkid 0.1
+DEVNAME=/dev/sdb1
 LABEL=my\\ disk
 TYPE=ext4
 
-device /dev/sda10 4
-blkid /dev/sda10
-device /dev/sda2 2
-blkid /dev/sda2
-DEVNAME=/dev/sda2
+device 0.10 4
+blkid 0.10
+device 0.2 2
+blkid 0.2
+DEVNAME=/dev/sdb2
 PTTYPE=dos
-device /dev/sdb 40
-blkid /dev/sdb
-DEVNAME=/dev/sdb
+device 1 40
+blkid 1
+DEVNAME=/dev/sda
 TYPE=swap
 """
 
@@ -70,11 +70,25 @@ def test_without_first_bytes_they_are_read_when_they_are_needed(text: str) -> No
     assert found.read("/dev/sda", 0, 512) is None
 
 
-@pytest.mark.parametrize("text", ["", "device /dev/sda 8\n", "device /dev/sda x\n"])
+@pytest.mark.parametrize(
+    "text", ["", "device 0 8\n", "device 0 x\n", "device  8\n", "device 0 8\ndevice 9 8\n"]
+)
 def test_nonsense(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse(text, DISKS)
 
 
-def test_the_script_names_the_disks() -> None:
-    assert "for disk in sda sdb; do" in script(DISKS)
+def test_the_script_has_every_place() -> None:
+    assert "for place in 0 1 2; do" in script(3)
+
+
+def test_the_names_of_many_disks() -> None:
+    found = names(704)
+    assert (found[0], found[25], found[26], found[27]) == (
+        "/dev/sda",
+        "/dev/sdz",
+        "/dev/sdaa",
+        "/dev/sdab",
+    )
+    assert (found[701], found[702]) == ("/dev/sdzz", "/dev/sdaaa")
+    assert len(set(found)) == 704
