@@ -132,11 +132,16 @@ def _kept(disk: Disk) -> list[tuple[Partition, str]]:
 
 def _boot_record(read: Read, disk: Disk, system: Partition) -> tuple[Piece, ...]:
     """Give what is to be written to the boot sectors of `system`, which must start Windows."""
+    record = read(system.start, min(RECORD, system.size))
+
+    def known(offset: int, length: int) -> bytes:
+        return record[:length] if offset == system.start else read(offset, length)
+
     try:
-        pieces = with_hidden_sectors(read, system)
+        pieces = with_hidden_sectors(known, system)
     except FormatError as error:
         raise _no_code(disk, system, str(error)) from error
-    if system.size < RECORD or not starts_windows(read(system.start, RECORD)):
+    if not starts_windows(record):
         raise _no_code(disk, system, "its boot sector does not load BOOTMGR")
     return pieces
 

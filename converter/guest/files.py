@@ -276,7 +276,7 @@ class ApplianceFiles(ApplianceDevices):
                         self._handle.lsetxattr(name, text, len(value), path)
         for dump in _scripts(binary):
             with translated("attributes"):
-                self._handle.debug("sh", [f"setfattr -h --restore=- <<'END'\n{dump}END\n"])
+                self._handle.debug("sh", [_restoring(dump)])
 
     def _binary(self, path: str, name: str, value: bytes) -> str:
         """Give an attribute of bytes, such as the security on NTFS, as getfattr(1) would dump it.
@@ -296,17 +296,17 @@ class ApplianceFiles(ApplianceDevices):
 
     def copy(self, wanted: Mapping[str, str]) -> None:
         """See `Guest`."""
-        lines = []
+        copies = []
         for target, source in wanted.items():
             self._size(source)
             self._make_way(target)
             names = (f"/sysroot{place}" for place in (resolve(self, source), self._place(target)))
-            lines.append(f"cp -a {shlex.join(names)}\n")
-        for script in _scripts(lines):
-            with self._changing("what is kept"):
+            # cp(1) copies what is listed.
+            more = "".join(self._binary(target, *item) for item in self._security(source))
+            copies.append(f"cp -a {shlex.join(names)}\n{_restoring(more) if more else ''}")
+        for script in _scripts(copies):
+            with self._changing("copies"):
                 self._handle.debug("sh", [f"set -e\n{script}"])
-        # cp(1) copies what is listed.
-        self.set_attributes({target: self._security(source) for target, source in wanted.items()})
 
 
 def _scripts(lines: Iterable[str]) -> Iterator[str]:
@@ -319,6 +319,11 @@ def _scripts(lines: Iterable[str]) -> Iterator[str]:
         script += line
     if script:
         yield script
+
+
+def _restoring(dump: str) -> str:
+    """Give the command that sets the attributes of a dump (setfattr(1))."""
+    return f"setfattr -h --restore=- <<'END'\n{dump}END\n"
 
 
 def _in_guest(path: str) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from converter.errors import GuestRefusedError
     from converter.guest.protocol import BlockDevices, ReadableGuest
     from converter.inspection.storage import Storage
-    from converter.model import Filesystem
+    from converter.model import Filesystem, Partition
 
 DRIVE: Final = "/C"
 ESP: Final = "/ESP"
@@ -57,15 +57,20 @@ def find_volumes(
     """Look at every NTFS for what belongs to a Windows; nothing is mounted before and after.
 
     One that cannot be read holds nothing that could be converted; it is given with its problem.
-    A partition that is for recovery in a GPT is looked at only where there is no Windows elsewhere.
+    A partition for recovery is looked at only where there is no Windows elsewhere.
     """
-    known = load("partitions")["windows"]["recovery"]
-    recovery = {device for device, part in storage.partitions() if part.type.lower() in known}
+    recovery = {device for device, part in storage.partitions() if _is_for_recovery(part)}
     every = [fs for fs in storage.whole_filesystems() if fs.type == "ntfs"][:_LIMIT]
     found = [_mounted(machine, guest, fs) for fs in every if fs.device not in recovery]
     if not any(item.directory for item in found):
         found += [_mounted(machine, guest, fs) for fs in every if fs.device in recovery]
     return tuple(item for item in found if item.directory or item.has_boot_manager or item.problem)
+
+
+def _is_for_recovery(partition: Partition) -> bool:
+    """Tell whether Windows cannot start from a partition; by BIOS it does from the active one."""
+    types = load("partitions")["windows"]["recovery"]
+    return partition.type.lower() in {*types, *types.values()} and not partition.active
 
 
 def _mounted(machine: BlockDevices, guest: ReadableGuest, filesystem: Filesystem) -> WindowsVolume:

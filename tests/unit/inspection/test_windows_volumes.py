@@ -81,11 +81,20 @@ def looked_at(made: Windows, monkeypatch: pytest.MonkeyPatch) -> set[str]:
 def test_what_is_for_recovery_is_not_looked_at(
     monkeypatch: pytest.MonkeyPatch, *, uefi: bool
 ) -> None:
-    """In an MBR what starts Windows may lie there."""
     made = server(uefi=uefi)
     made.more = [("recovery", holds("ntfs", "second"))]
-    ours = {"/dev/sda1", "/dev/sda3"} if uefi else {"/dev/sda1", "/dev/sda2", "/dev/sda3"}
+    ours = {"/dev/sda1", "/dev/sda3"} if uefi else {"/dev/sda1", "/dev/sda2"}
     assert looked_at(made, monkeypatch) == ours
+
+
+def test_what_a_bios_starts_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = server(uefi=False)
+    made.types["windows"] = TYPES["recovery"][False]
+    made.more = [("recovery", holds("ntfs", "second", HIVES))]
+    machine = made.machine()
+    with pytest.raises(GuestRefusedError) as caught:  # all but the active one are for recovery
+        inspect_machine(machine)
+    assert caught.value.code == "several-roots"
 
 
 def test_a_windows_where_recovery_should_be(monkeypatch: pytest.MonkeyPatch) -> None:
