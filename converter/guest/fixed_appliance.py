@@ -8,12 +8,14 @@ this way libguestfs does by itself: this only saves time.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
 import platform
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import Final
 
@@ -55,6 +57,7 @@ def _prepare(parts: Path, base: Path, work: Path) -> Path | None:
         log.debug("%s: is not this user's alone", base)
         return None
     built = base / "built"
+    _sweep(built)
     process.run(
         [
             "env", f"TMPDIR={work.absolute()}", "supermin", "--build", "--if-newer",
@@ -71,6 +74,14 @@ def _prepare(parts: Path, base: Path, work: Path) -> Path | None:
     if not target.is_dir():
         _make(target, built, linux_image.kernel(image))
     return target
+
+
+def _sweep(built: Path) -> None:
+    """Remove what supermin left where it was killed: it makes an appliance beside the old one."""
+    for left in built.parent.glob(f"{built.name}.*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.lstat().st_mtime > 2 * _TIMEOUT:
+                shutil.rmtree(left)
 
 
 def _make(target: Path, built: Path, kernel: bytes) -> None:

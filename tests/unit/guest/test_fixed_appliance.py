@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -68,6 +69,21 @@ def test_without_such_a_kernel_libguestfs_does_it_by_itself(
     assert fixed_appliance.prepare(parts, work=tmp_path) is None
     left = {path.name for path in (tmp_path / "cache/converter/appliance").iterdir()}
     assert left <= {"built", "lock"}
+
+
+def test_what_a_killed_supermin_left_is_removed(parts: str, build: Any, tmp_path: Path) -> None:
+    build(bzimage(gzip.compress(KERNEL)))
+    base = tmp_path / "cache/converter/appliance"
+    for name in ("built.x1y2z3", "built.other"):
+        (base / name).mkdir(mode=0o700, parents=True)
+        (base / name / "root").write_bytes(b"x")
+    base.chmod(0o700)
+    os.utime(base / "built.x1y2z3", (0, 0))
+    made = fixed_appliance.prepare(parts, work=tmp_path)
+    assert made is not None
+    left = {path.name for path in base.iterdir()}
+    assert left == {"built", "built.other", made.name}
+    assert (made / "root").read_bytes() == b"r"
 
 
 def test_an_appliance_of_the_users_is_left_alone(tmp_path: Path, build: Any) -> None:
