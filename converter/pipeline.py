@@ -44,7 +44,7 @@ from converter.trimming import trims
 from converter.verification import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -105,13 +105,16 @@ def _appliance(overlays: Sequence[Path], work: Path) -> Appliance:
     return Appliance(overlays, settings=choose().libguestfs_settings, directory=work)
 
 
-def convert(request: Request, monitor: Monitor) -> Report:
+def convert(
+    request: Request, monitor: Monitor, *, published: Callable[[], None] | None = None
+) -> Report:
     """Convert the guest of `request` and publish image, manifest and report, or nothing.
 
+    `published` is called when they are, and nothing takes them back any more.
     Raises `GuestRefusedError` with every finding, `DamagedInputError` for a damaged source, other
     `ConversionError`s when the work fails.
     """
-    with Workspace(request.output, request.name) as space:
+    with Workspace(request.output, request.name, published=published) as space:
         return _Conversion(request, space, monitor).run()
 
 

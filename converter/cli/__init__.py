@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import io
 import logging
-import signal
 import sys
-import time
 from itertools import takewhile
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from converter.cli import output
 from converter.cli.arguments import cli
+from converter.cli.stop import Stop, ignore
 from converter.errors import (
     ConversionError,
     DefectError,
@@ -31,54 +30,31 @@ from converter.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from types import FrameType
-
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Seconds in which an impatient second signal does not interrupt the clearing away.
-_PATIENCE: Final = 5.0
+    from collections.abc import Sequence
 
 
 def main() -> NoReturn:
     """Run the command line and exit with the code that the contract names."""
-    stop = _Stop()
-    for number in _SIGNALS:
-        # nohup(1), or a shell's `&`: whoever ignores a signal for us means it.
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, stop)
+    stop = Stop()
+    stop.install()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     # What is logged goes to the --log file or nowhere: it holds what a guest says.
     logging.getLogger("converter").addHandler(logging.NullHandler())
     logging.raiseExceptions = False
-    sys.exit(run(sys.argv[1:], lambda: stop.was_called))
+    code = run(sys.argv[1:], stop)
+    ignore()
+    sys.exit(code)
 
 
-class _Stop:
-    """Ends the run by `KeyboardInterrupt`, once for signals that come soon after another."""
-
-    def __init__(self) -> None:
-        self._last = float("-inf")
-
-    @property
-    def was_called(self) -> bool:
-        """Whether anybody wanted the run to end."""
-        return self._last > float("-inf")
-
-    def __call__(self, _signal: int, _frame: FrameType | None) -> None:
-        now = time.monotonic()
-        if now - self._last > _PATIENCE:
-            self._last = now
-            raise KeyboardInterrupt
-
-
-def run(arguments: Sequence[str], was_stopped: Callable[[], bool] = lambda: False) -> int:
+def run(arguments: Sequence[str], stop: Stop | None = None) -> int:
     """Run one command and give its exit code; nothing but signals' defaults ends it otherwise.
 
-    What fails after `was_stopped` fails for that reason: Python swallows a KeyboardInterrupt that
-    comes in a finalizer, and the work goes on until it misses the appliance.
+    What fails after `stop` was called fails for that reason: Python swallows a KeyboardInterrupt
+    that comes in a finalizer, and the work goes on until it misses the appliance.
     """
+    stop = stop or Stop()
     if not arguments:
         click.echo(
             cli.get_help(click.Context(cli, info_name="converter", **cli.context_settings)),
@@ -86,9 +62,9 @@ def run(arguments: Sequence[str], was_stopped: Callable[[], bool] = lambda: Fals
         )
         return UsageError.exit_code
     try:
-        result = cli.main(list(arguments), prog_name="converter", standalone_mode=False)
+        result = cli.main(list(arguments), prog_name="converter", standalone_mode=False, obj=stop)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - each has its exit code
-        explained = _explained(KeyboardInterrupt() if was_stopped() else error)
+        explained = _explained(KeyboardInterrupt() if stop.was_called else error)
     else:
         return int(result or 0)
     if "--json" in takewhile(lambda word: word != "--", arguments):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from converter.cli import commands, stores
+    from converter.cli.stop import Stop
 
     _Option = Callable[[Callable[..., int]], Callable[..., int]]
 else:
@@ -232,7 +233,9 @@ def plan(
 @_wants
 @_json
 @_log
+@click.pass_obj
 def convert(  # noqa: PLR0913 - one parameter an option
+    stop: Stop,
     *,
     disks: tuple[Path, ...],
     directory: Path,
@@ -243,7 +246,9 @@ def convert(  # noqa: PLR0913 - one parameter an option
 ) -> int:
     """Convert DISK… into DIR/NAME.raw, with a manifest and a report."""
     with keeping_log(log, inputs=disks):
-        return commands.convert(disks, wanted, directory=directory, name=name, as_json=as_json)
+        return commands.convert(
+            disks, wanted, directory=directory, name=name, as_json=as_json, published=stop.over
+        )
 
 
 @cli.command()

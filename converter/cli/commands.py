@@ -18,7 +18,7 @@ from converter.model import Request
 from converter.policy import is_refused
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from converter.examination import Examination
@@ -92,19 +92,24 @@ def _findings(findings: Sequence[Finding]) -> list[dict[str, str]]:
     return [output.finding_as_json(finding) for finding in findings]
 
 
-def convert(
+def convert(  # noqa: PLR0913 - one parameter an option
     disks: Sequence[Path],
     wanted: Wanted,
     *,
     directory: Path,
     name: str | None,
     as_json: bool,
+    published: Callable[[], None],
 ) -> int:
-    """Convert, and print the manifest (as JSON) or where the result is."""
+    """Convert, and print the manifest (as JSON) or where the result is.
+
+    `published` is called as soon as the result is there.
+    """
     chosen = default_name(disks[0]) if name is None else name
     check_name(chosen)
     with monitor() as shown:
-        report = pipeline.convert(Request(tuple(disks), directory, chosen, wanted), shown)
+        request = Request(tuple(disks), directory, chosen, wanted)
+        report = pipeline.convert(request, shown, published=published)
     if as_json:
         output.show_json(manifests.document(report))
         return 0

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from converter.errors import writing_failed
-from converter.handoff.signals import deferred
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,37 +41,42 @@ class _Journal(msgspec.Struct):
     finals: dict[str, _Identity]
 
 
+def prepare(staging: Path, finals: Sequence[str]) -> None:
+    """Have the files `finals` of `staging` on the disk, and what is to become of them.
+
+    Raises `ConversionError` ``publish-failed``, `HostError` ``disk-full``.
+    """
+    try:
+        for final in finals:
+            _sync(staging / final)
+        journal = _Journal({final: _identity(staging / final) for final in finals})
+        (staging / _JOURNAL).write_bytes(msgspec.json.encode(journal))
+        _sync(staging / _JOURNAL)
+        _sync(staging)
+    except OSError as error:
+        raise writing_failed(staging, error, code="publish-failed") from error
+
+
 def publish(staging: Path, output: Path, finals: Sequence[str]) -> None:
     """Give the files `finals` of `staging` the same names in `output`, the last as the mark.
 
-    Either all are there afterwards or, after an error, none; nothing of others is replaced.
-    Signals wait meanwhile. Raises `ConversionError` ``publish-failed``, `HostError` ``disk-full``.
+    They must be prepared, and signals wait. Either all are there afterwards or, after an error,
+    none; nothing of others is replaced. Raises as `prepare` does.
     """
     at = staging
     try:
-        _write_journal(staging, finals)
-        with deferred():
-            try:
-                for final in finals:
-                    at = output / final
-                    if final == finals[-1]:
-                        _sync(output)
-                    _place(staging / final, at)
-                _sync(output)
-            except OSError:
-                take_back(staging, output, even_whole=True)
-                raise
+        try:
+            for final in finals:
+                at = output / final
+                if final == finals[-1]:
+                    _sync(output)
+                _place(staging / final, at)
+            _sync(output)
+        except OSError:
+            take_back(staging, output, even_whole=True)
+            raise
     except OSError as error:
         raise writing_failed(at, error, code="publish-failed") from error
-
-
-def _write_journal(staging: Path, finals: Sequence[str]) -> None:
-    for final in finals:
-        _sync(staging / final)
-    journal = _Journal({final: _identity(staging / final) for final in finals})
-    (staging / _JOURNAL).write_bytes(msgspec.json.encode(journal))
-    _sync(staging / _JOURNAL)
-    _sync(staging)
 
 
 def _place(staged: Path, final: Path) -> None:

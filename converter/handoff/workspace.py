@@ -28,7 +28,7 @@ from converter.handoff import locked, publication
 from converter.handoff.signals import deferred
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
 # What a disk says that is full, was unplugged, or went bad: reads of a source never get here so.
@@ -70,8 +70,13 @@ def _name_problem(name: str) -> str:
 class Workspace:
     """The staging directory of one conversion: a context manager that leaves nothing behind."""
 
-    def __init__(self, output: Path, name: str) -> None:
-        """Prepare to publish `NAME.*` in `output`, which is made if it is not there."""
+    def __init__(
+        self, output: Path, name: str, *, published: Callable[[], None] | None = None
+    ) -> None:
+        """Prepare to publish `NAME.*` in `output`, which is made if it is not there.
+
+        `published` is called when that is done, and nothing takes it back any more.
+        """
         check_name(name)
         # QEMU takes a relative backing file as one beside the overlay.
         self.output = output.absolute()
@@ -79,6 +84,10 @@ class Workspace:
         self.directory = self.output / f".{name}.partial"
         self.work = self.directory / "work"
         self._lock = -1
+        self._published = published
+        # Signals that come while it is published wait until the directory is left.
+        self._publishing = ExitStack()
+        self._waiting: list[int] = []
 
     def __enter__(self) -> Self:
         """Take the name.
@@ -141,12 +150,13 @@ class Workspace:
         because the directory was taken away, ``output-failed`` for an `OSError` of its disk's,
         `HostError` ``disk-full``.
         """
-        lost = self._is_lost()
-        translated = self._explained(error, lost=lost) if isinstance(error, Exception) else None
-        if lost:
-            os.close(self._lock)  # what has come to be in its place is another's
-        else:
-            self._leave(kind)
+        with self._publishing:
+            lost = self._is_lost()
+            translated = self._explained(error, lost=lost) if isinstance(error, Exception) else None
+            if lost:
+                os.close(self._lock)  # what has come to be in its place is another's
+            else:
+                self._leave(kind)
         if translated is not None:
             raise translated from error
 
@@ -178,7 +188,11 @@ class Workspace:
                     publication.take_back(self.directory, self.output, even_whole=True)
             locked.remove(self.directory, self._lock)
             if kind is None:
-                waiting.clear()  # it is done: there is nothing left to interrupt
+                # It is done: there is nothing left to interrupt.
+                waiting.clear()
+                self._waiting.clear()
+                if self._published is not None:
+                    self._published()
 
     def staged(self, final: str) -> Path:
         """Give where the file that is to be called `final` is made.
@@ -201,6 +215,8 @@ class Workspace:
 
         Either all are there afterwards or, after an error, none.
         """
+        publication.prepare(self.directory, finals)
+        self._waiting = self._publishing.enter_context(deferred())
         publication.publish(self.directory, self.output, finals)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 import shutil
 import signal
 import threading
@@ -115,6 +116,17 @@ class Victim(Run):
         with self._news:
             self._news.wait_for(lambda: "end" in self.begun, timeout=max(0.0, delay))
             return "end" not in self.begun
+
+    def is_begun(self) -> None:
+        """Wait until the first line of the program ran, which handles signals."""
+        caught = 1 << (signal.SIGTERM - 1)
+        status = Path(f"/proc/{self.process.pid}/status")
+        while self.process.poll() is None:
+            with contextlib.suppress(OSError):
+                found = re.search(r"^SigCgt:\s+([0-9a-f]+)$", status.read_text(), re.MULTILINE)
+                if found and int(found[1], 16) & caught:
+                    return
+            time.sleep(0.001)
 
     def awaited(self, name: str) -> int | None:
         """Wait for a child of its that runs the program `name`; None when it ends before."""

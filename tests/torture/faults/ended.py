@@ -28,6 +28,8 @@ def signalled(scene: Scene, random: Random, number: int, *, group: bool, again: 
     moment = some_moment(random)
     victim = scene.start()
     reached = victim.reaches(moment, scene.reference)
+    if number == signal.SIGINT:
+        victim.is_begun()  # until then it is Python's own, which complains of it
     victim.send(number, group=group)
     if again:
         time.sleep(random.random() / 4)

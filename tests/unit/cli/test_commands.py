@@ -107,7 +107,7 @@ class TestConvert:
     def requested(self, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         requests: list[Any] = []
 
-        def convert(request: Any, _monitor: Any) -> Any:
+        def convert(request: Any, _monitor: Any, **_: Any) -> Any:
             requests.append(request)
             return report(disks=2)
 

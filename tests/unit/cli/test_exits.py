@@ -25,11 +25,13 @@ from converter.errors import (
     UsageError,
 )
 from converter.handoff import manifest
-from tests.unit.samples import ERROR, WARNING
+from tests.unit.samples import ERROR, WARNING, report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from converter.model import Report
 
 HOSTILE = "x\x1b]0;owned\x07\x1b[2J\u202e\r\nconverter: all is well"
 COMMANDS = [
@@ -318,6 +320,23 @@ class TestSignals:
         with pytest.raises(SystemExit) as caught:
             __main__.main()
         assert caught.value.code == 130
+
+    def test_that_come_when_the_result_is_there_end_nothing(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        def convert(*_: Any, published: Callable[[], None]) -> Report:
+            published()
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.raise_signal(number)
+            return report()
+
+        monkeypatch.setattr(pipeline, "convert", convert)
+        monkeypatch.setattr(sys, "argv", ["converter", "convert", "x", "-o", str(tmp_path)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        assert caught.value.code == 0
+        # Python gives handlers of its own up before the process is gone.
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
 
     def test_that_are_ignored_stay_ignored(self, monkeypatch: pytest.MonkeyPatch) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -14,7 +14,7 @@ from converter.handoff import locked, publication
 from converter.handoff.workspace import Workspace, check_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 BAD_TOO = ["\udcff", "a\u202eb", "x" * 201, "ü" * 101]
@@ -51,6 +51,7 @@ def names(directory: Path) -> list[str]:
 def abandon(space: Workspace) -> None:
     """Let the lock go as the end of the process does; everything else stays."""
     os.close(space._lock)
+    space._publishing.close()
 
 
 def publish_and_be_killed(
@@ -111,6 +112,75 @@ def test_an_error_leaves_nothing(tmp_path: Path, error: type[BaseException], mom
     with pytest.raises(error):
         convert(tmp_path, **{moment: fail})
     assert names(tmp_path) == []
+
+
+class TestSignals:
+    """Once the first file has its name, the result is there."""
+
+    @pytest.fixture(autouse=True)
+    def handler(self) -> Iterator[None]:
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        yield
+        signal.signal(signal.SIGTERM, before)
+
+    @pytest.mark.parametrize("number", range(len(FINALS)))
+    def test_while_it_is_published(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+    ) -> None:
+        place = publication._place
+        placed: list[Path] = []
+
+        def interrupted(staged: Path, final: Path) -> None:
+            if len(placed) == number:
+                signal.raise_signal(signal.SIGTERM)
+            place(staged, final)
+            placed.append(final)
+
+        monkeypatch.setattr(publication, "_place", interrupted)
+        convert(tmp_path)
+        assert names(tmp_path) == sorted(FINALS)
+
+    def test_while_it_is_left(self, tmp_path: Path) -> None:
+        convert(tmp_path, after=lambda: signal.raise_signal(signal.SIGTERM))
+        assert names(tmp_path) == sorted(FINALS)
+
+    def test_before(self, tmp_path: Path) -> None:
+        with pytest.raises(KeyboardInterrupt):
+            convert(tmp_path, before=lambda: signal.raise_signal(signal.SIGTERM))
+        assert names(tmp_path) == []
+
+    def test_that_it_is_done_is_told_before_any_can_come(self, tmp_path: Path) -> None:
+        told: list[Any] = []
+
+        def published() -> None:
+            told.append(names(tmp_path))
+            signal.raise_signal(signal.SIGTERM)
+            told.append("nothing came")
+
+        def run() -> None:
+            with Workspace(tmp_path, "web", published=published) as space:
+                fill(space)
+                space.publish(FINALS)
+
+        # The one that came then is for whoever is told to deal with.
+        with pytest.raises(KeyboardInterrupt):
+            run()
+        assert told == [sorted(FINALS), "nothing came"]
+        assert names(tmp_path) == sorted(FINALS)
+
+    def test_of_what_failed_nothing_is_told(self, tmp_path: Path) -> None:
+        told: list[bool] = []
+
+        def run() -> None:
+            with Workspace(tmp_path, "web", published=lambda: told.append(True)) as space:
+                fill(space)
+                space.publish(FINALS)
+                raise ValueError("late")
+
+        with pytest.raises(ValueError, match="late"):
+            run()
+        assert not told
+        assert names(tmp_path) == []
 
 
 class TestAKilledRun:
@@ -327,31 +397,6 @@ def test_bad_names_are_refused_before_anything_is_made(tmp_path: Path, name: str
     with pytest.raises(UsageError) as caught, Workspace(tmp_path / "out", name):
         pass
     assert caught.value.code == "name-invalid"
-    assert names(tmp_path) == []
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_waits_until_all_is_published_and_takes_all_of_it_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
-) -> None:
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    def place(staged: Path, final: Path) -> None:
-        signal.raise_signal(number)
-        os.link(staged, final)
-        placed.append(final.name)
-
-    placed: list[str] = []
-    before = signal.signal(number, stop)
-    monkeypatch.setattr(publication, "_place", place)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            convert(tmp_path)
-        assert signal.getsignal(number) is stop
-    finally:
-        signal.signal(number, before)
-    assert placed == FINALS
     assert names(tmp_path) == []
 
 
