@@ -31,7 +31,7 @@ _LABELS: Final = {TableType.MBR: "msdos", TableType.GPT: "gpt"}
 
 
 def write_in_place(machine: Disks, change: ConvertTable, *, directory: Path) -> bool:
-    """Do `change` in the machine that has the disk; False, and nothing done, where it cannot be.
+    """Do `change` in the machine that has the disk; False where it is still to be done.
 
     Nothing is mounted there. Scratch files go to `directory`. Raises as `write_table` does.
     """

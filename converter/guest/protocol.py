@@ -179,6 +179,6 @@ class Disks(Protocol):
     def rewrite(self, device: str, pieces: Sequence[tuple[int, bytes]], *, size: int) -> bool:
         """Write `pieces`, bytes each at an offset, and see the partitions of `device` anew.
 
-        Each is on the disk before the next is begun. False, and nothing done, where the disk has
-        not `size` bytes, or something uses the partitions that are there.
+        Each is on the disk before the next is begun. False where the disk has not `size` bytes, or
+        something uses the partitions that are there: then all is still to be done.
         """

@@ -17,32 +17,33 @@ PIECES: Final = "/tmp/pieces"  # noqa: S108 - the appliance's
 WRITTEN: Final = "written"
 USED: Final = "used"
 
-# The kernel reads a table anew only where nothing has a partition open (BLKRRPART): udev has, for a
-# moment, when a disk that was open for writing is closed. It would also start a volume group at a
-# moment of its own choosing: where there is one, nothing is begun. What udev then finds out of the
-# new partitions must be over before anybody looks: it reads the table once more for it.
+# The kernel reads a table anew only where nothing has a partition open (BLKRRPART): RAID and LVM
+# have, and hold it; udev has, for a moment, when a disk that was open for writing is closed, and
+# would start a volume group at a moment of its own choosing. What it then finds out of the new
+# partitions must be over before anybody looks: it reads the table once more for it.
 _SCRIPT: Final = """
 set -e
 {find_disk}
 find_disk {place}
 read sectors < "/sys/class/block/$disk/size"
-reread() {{
-  blockdev --rereadpt "/dev/$disk" || {{
-    udevadm settle
-    blockdev --rereadpt "/dev/$disk"
-  }}
-}}
-set -- /sys/block/dm-*
-if [ "$sectors" != {sectors} ] || [ -e "$1" ] || ! reread; then
+set -- "/sys/block/$disk"/holders/* "/sys/block/$disk/$disk"*/holders/* /sys/block/dm-*
+for user; do
+  [ ! -e "$user" ] || sectors=used
+done
+if [ "$sectors" != {sectors} ]; then
   echo {used}
   exit
 fi
 {{
 {writes}
 }} < {pieces}
-reread
+result={written}
+blockdev --rereadpt "/dev/$disk" || {{
+  udevadm settle
+  blockdev --rereadpt "/dev/$disk" || result={used}
+}}
 udevadm settle
-echo {written}
+echo "$result"
 """
 
 
@@ -50,8 +51,8 @@ def script(place: int, pieces: Sequence[tuple[int, bytes]], *, size: int) -> str
     """Give the shell script that writes `pieces`: bytes, each at an offset of the disk at `place`.
 
     Each is on the disk before the next is begun; then the kernel has read the new table. Prints
-    `WRITTEN`, or `USED` and did nothing where the disk has not `size` bytes, or something uses the
-    partitions, or LVM may.
+    `WRITTEN`, or `USED` where the disk has not `size` bytes, something uses the partitions, or LVM
+    may. Nothing was done then, or all but that the kernel read the table.
     """
     # dd leaves its input where the next one goes on.
     write = 'dd of="/dev/$disk" bs=64K iflag=fullblock,count_bytes oflag=seek_bytes status=none'

@@ -117,13 +117,16 @@ def _scaling(
 
 
 def _windows() -> Series:
-    linux, moved, kept = "Debian 12", "Windows 2022, gets an MBR", "Windows 2019, BIOS"
+    linux, with_table = "Debian 12", "Debian 13, gets an MBR"
+    windows, moved = "Windows 2019", "Windows 2022, gets an MBR"
 
     def make() -> Mapping[str, Subject]:
+        table = ("--partition-table", "mbr")
         return {
             linux: subjects.convert(sources.container("vhdx")),
+            windows: subjects.convert(sources.windows("2019", Firmware.BIOS, "vhdx")),
+            with_table: subjects.convert(sources.container("vhdx", "debian-13-gpt"), *table),
             moved: subjects.convert(sources.windows("2022", Firmware.UEFI, "vhdx")),
-            kept: subjects.convert(sources.windows("2019", Firmware.BIOS, "vhdx")),
         }
 
     return Series(
@@ -131,8 +134,8 @@ def _windows() -> Series:
         "Windows beside Linux, both from VHDX",
         make,
         (
-            Target("with another table, of Debian's", _wall(moved, linux), 1.0),
-            Target("in place, of Debian's", _wall(kept, linux), 1.0),
+            Target("in place, of Debian's", _wall(windows, linux), 1.0),
+            Target("with another table, of Debian's", _wall(moved, with_table), 1.0),
         ),
     )
 

@@ -33,9 +33,9 @@ def guest() -> Path:
     return image(GUEST).path
 
 
-def container(kind: str) -> Path:
-    """Give the same in another container."""
-    return export(image(GUEST), kind)
+def container(kind: str, guest: str = GUEST) -> Path:
+    """Give the same, or another guest, in another container."""
+    return export(image(guest), kind)
 
 
 def windows(release: str, firmware: Firmware, kind: str) -> Path:
