@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 MAX_DEPTH: Final = 16
 # Of lines with a quote that is not closed, after which reading goes on with the next line.
 _MOST_FAULTS: Final = 64
-# Of assignments to a few variables; only the last to each counts.
-_MOST_EDITS: Final = 64
+# Of assignments to a few variables; only the last to each counts. Each has the file read anew,
+# twice at the most.
+_MOST_EDITS: Final = 16
 
 _BLANK: Final = re.compile(r"(?:[ \t\r]|\\\n)+")
 _COMMENT: Final = re.compile(r"#[^\n]*")

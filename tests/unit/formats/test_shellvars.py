@@ -195,3 +195,12 @@ def test_an_added_word_is_there_once_it_was_added(text: str) -> None:
 def test_long_and_deep_files_end() -> None:
     for text in ("A=" + "$(" * 5000, 'A="' + "${" * 5000, "A=" + "`" * 5001, "(" * 20000):
         assert shellvars.parse(text).get("A") is None
+
+
+def test_a_file_that_says_the_same_for_ever_is_edited_at_its_end() -> None:
+    """Each edit reads the whole file: a guest's may have thousands of lines to be edited."""
+    variables = shellvars.parse("A=quiet\n" * 1000)
+    edited = str(variables.with_words(["A"], lambda _words: add("n=1")))
+    count = edited.count("n=1")
+    assert 4 <= count <= 16
+    assert edited.endswith('A=quiet" n=1"\n' * count)
