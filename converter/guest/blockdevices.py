@@ -83,7 +83,8 @@ class ApplianceDevices:
                 script = sectors.script(self._disks.index(device), pieces, size=size)
                 said: str = self._handle.debug("sh", [script])
         log.debug("%s: %s", device, said.strip())
-        return said.strip() == sectors.WRITTEN
+        # What programs complain of comes before it.
+        return said.split()[-1:] == [sectors.WRITTEN]
 
     def partitions(self) -> tuple[str, ...]:
         """See `BlockDevices`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,6 +10,9 @@ from converter.errors import GuestError
 from converter.guest.blockdevices import ApplianceDevices, translated
 from converter.guest.protocol import Code
 from converter.model import Array, Filesystem, Space, Subvolume, Volume, VolumeGroup
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Handle:
@@ -89,6 +92,22 @@ def test_a_survey_holds_until_something_is_mounted() -> None:
     made.mount("/dev/sda1", "/", options="ro")
     assert made.partitions() == ("/dev/sda2",)
     assert made.probe("/dev/sda1").type == "xfs"
+
+
+@pytest.mark.parametrize(
+    ("said", "is_written"),
+    [
+        ("written\n", True),
+        ("blockdev: ioctl error on BLKRRPART: Device or resource busy\nwritten\n", True),
+        ("blockdev: ioctl error on BLKRRPART: Device or resource busy\nused\n", False),
+        ("used\n", False),
+        ("", False),
+    ],
+)
+def test_whether_a_table_was_written(tmp_path: Path, said: str, *, is_written: bool) -> None:
+    made = devices(debug=said, debug_upload=None)
+    made._directory = tmp_path
+    assert made.rewrite("/dev/sda", [(0, b"x" * 512)], size=1 << 30) is is_written
 
 
 def test_a_survey_that_says_nothing() -> None:
