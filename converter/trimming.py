@@ -62,9 +62,9 @@ def trims(facts: Facts, mounted: Mapping[str, str], images: Sequence[Path]) -> t
             if held - _used(facts, device) < _WORTH:
                 continue
             if types.get(device) in _IN_ORDER:
-                stretches = [*_within(_grains(maps[number]), start, size)]
-                whole_or_parts = [Trim(path, *stretch) for stretch in stretches]
-                wanted += whole_or_parts if len(stretches) <= _MOST else [Trim(path)]
+                parts = _within(_grains(maps[number]), start, size)
+                trimmed = [Trim(path, *part) for part in parts]
+                wanted += trimmed if len(trimmed) <= _MOST else [Trim(path)]
                 continue
         if _is_small(facts):
             wanted.append(Trim(path))

@@ -6,10 +6,11 @@ import signal
 import time
 from typing import TYPE_CHECKING, Final
 
+from converter.handoff.signals import ENDING
+
 if TYPE_CHECKING:
     from types import FrameType
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Seconds in which an impatient second signal does not interrupt the clearing away.
 _PATIENCE: Final = 5.0
 
@@ -36,7 +37,7 @@ class Stop:
 
         nohup(1), or a shell's `&`: whoever ignores a signal for us means it.
         """
-        for number in _SIGNALS:
+        for number in ENDING:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self)
 
@@ -50,5 +51,5 @@ class Stop:
 
 def ignore() -> None:
     """Ignore the signals for good: Python, when it ends, would give them their defaults."""
-    for number in _SIGNALS:
+    for number in ENDING:
         signal.signal(number, signal.SIG_IGN)

@@ -16,14 +16,14 @@ import socket
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from converter.handoff.signals import ENDING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 log = logging.getLogger(__name__)
-
-_ENDING: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def interruptible(abort: Callable[[], None]) -> Iterator[None]:
 def _watch(arrivals: socket.socket, abort: Callable[[], None]) -> None:
     """Read the numbers of the signals as they come, up to the end of the block."""
     while numbers := arrivals.recv(64):
-        if _ENDING.intersection(numbers):
+        if any(number in ENDING for number in numbers):
             abort()
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals that end a run."""
 
 
 @contextmanager
@@ -27,7 +28,7 @@ def deferred() -> Iterator[list[int]]:
         return
     before = {
         number: signal.signal(number, lambda arrived, _frame: held.append(arrived))
-        for number in _SIGNALS
+        for number in ENDING
     }
     try:
         yield held

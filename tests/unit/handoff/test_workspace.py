@@ -139,6 +139,7 @@ class TestSignals:
         monkeypatch.setattr(publication, "_place", interrupted)
         convert(tmp_path)
         assert names(tmp_path) == sorted(FINALS)
+        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
 
     def test_while_it_is_left(self, tmp_path: Path) -> None:
         convert(tmp_path, after=lambda: signal.raise_signal(signal.SIGTERM))
