@@ -18,16 +18,19 @@ from converter.errors import writing_failed
 from converter.source import grains, sparse
 from converter.source.complaints import judged
 from converter.source.overlay import filename, node, padded, plain_data
+from converter.source.parallel import each
 from converter.source.reader import Reader
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from converter.model import ByteRange, SourceDisk
 
 _PIECE: Final = 1 << 20
+# Pieces that are waited for together.
+_BATCH: Final = 16
 _PERCENT: Final = re.compile(rb"\((\d+\.\d+)/100%\)")
 _COMPLAINT: Final = 4096
 
@@ -121,14 +124,16 @@ class CopyJob:
     def _copy_plain(self, data: ByteRange) -> None:
         """Copy what is not a hole or zero, unless it can be shared."""
         with Reader(data, name=self._disk.label) as source, self._target.open("wb") as out:
+
+            def copy(piece: tuple[int, int]) -> None:
+                offset, length = piece
+                sparse.write(out.fileno(), source.read(offset, length), offset)
+
             done = source.share(out.fileno())
-            for start, end in source.data(done, data.length - done):
-                for offset in range(start, end, _PIECE):
-                    if self._cancelled.is_set():
-                        return
-                    piece = source.read(offset, min(_PIECE, end - offset))
-                    sparse.write(out.fileno(), piece, offset)
-                    self._progress(offset / data.length)
+            pieces = _pieces(source.data(done, data.length - done))
+            is_cancelled = self._cancelled.is_set
+            for offset, _ in each(copy, pieces, batch=_BATCH, is_cancelled=is_cancelled):
+                self._progress(offset / data.length)
 
     def _unpack_grains(self) -> None:
         with self._target.open("wb") as out:
@@ -156,3 +161,10 @@ class CopyJob:
             said = complaint.read(_COMPLAINT).decode("utf-8", "replace")
         if child.returncode != 0 and not self._cancelled.is_set():
             raise judged(self._disk.label, self._target, child.returncode, said)
+
+
+def _pieces(stretches: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Cut stretches (start, end) into pieces (offset, length)."""
+    for start, end in stretches:
+        for offset in range(start, end, _PIECE):
+            yield offset, min(_PIECE, end - offset)

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import struct
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from converter.source import sparse, vmdk_sparse
+from converter.source.parallel import each
 from converter.source.reader import Reader, damaged
 from converter.source.vmdk_sparse import SECTOR
 
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
     from converter.source.vmdk_sparse import SparseHeader
 
 _MARKER: Final = struct.Struct("<QI")
-_THREADS: Final = 2
-# Grains between two looks at whether to go on: 16 MiB of data at the usual 64 KiB a grain.
+# Grains that are waited for together: 16 MiB of data at the usual 64 KiB a grain.
 _BATCH: Final = 256
 # Grains that are kept unpacked: who reads a table reads a sector after the other.
 _KEPT: Final = 4
@@ -45,15 +43,13 @@ def unpack(
     Raises `DamagedInputError` ``vmdk-grain-length`` for a grain that does not inflate to its
     length, ``vmdk-grain-place`` for one whose marker names another place.
     """
-    with Reader(disk.file, name=disk.label) as reader, ThreadPoolExecutor(_THREADS) as pool:
+    with Reader(disk.file, name=disk.label) as reader:
         header = vmdk_sparse.with_footer(reader, vmdk_sparse.read_header(reader))
         write = partial(_write, reader, header, descriptor)
         # In the order of the disk, which is that of the file too: it was written as a stream.
         grains = _grains(reader, header)
-        while (batch := list(islice(grains, _BATCH))) and not is_cancelled():
-            for _ in pool.map(write, batch):
-                pass
-            progress(batch[-1][0] / header.capacity)
+        for lba, _ in each(write, grains, batch=_BATCH, is_cancelled=is_cancelled):
+            progress(lba / header.capacity)
 
 
 def _grains(reader: Reader, header: SparseHeader) -> Iterator[tuple[int, int]]:

@@ -76,17 +76,20 @@ class Reader:
         self.check(offset, length)
         if length > _LONGEST_READ:
             raise damaged("header-size", self.name, f"speaks of a table of {length} bytes")
-        data = bytearray()
-        while len(data) < length:
-            at = self.file.offset + offset + len(data)
-            try:
-                piece = os.pread(self._descriptor, length - len(data), at)
-            except OSError as error:
-                raise _failed(self.name, at, error) from error
+        data = self._read(offset, length)
+        while len(data) < length:  # some filesystems give it in pieces
+            piece = self._read(offset + len(data), length - len(data))
             if not piece:
                 raise truncated(self.name, offset + length, offset + len(data))
             data += piece
-        return bytes(data)
+        return data
+
+    def _read(self, offset: int, length: int) -> bytes:
+        at = self.file.offset + offset
+        try:
+            return os.pread(self._descriptor, length, at)
+        except OSError as error:
+            raise _failed(self.name, at, error) from error
 
     def check(self, offset: int, length: int) -> None:
         """Raise `DamagedInputError` ``truncated`` unless `length` bytes at `offset` are there."""
