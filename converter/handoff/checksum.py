@@ -13,11 +13,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from converter.model import Checksum
+from converter.parallel import each
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,23 +26,19 @@ if TYPE_CHECKING:
 METHOD: Final = "sha256-blocks-524288"
 BLOCK: Final = 524288
 _ZEROS: Final = bytes(BLOCK)
-_THREADS: Final = 4
-# Blocks read ahead of the hashing: 64 MiB.
-_BATCH: Final = 128
+_AHEAD: Final = 32
 
 
 def disk_checksum(path: Path) -> Checksum:
     """Compute the checksum of the disk image at `path`. Raises `OSError`."""
     total = hashlib.sha256()
-    with path.open("rb", buffering=0) as file, ThreadPoolExecutor(_THREADS) as pool:
+    with path.open("rb", buffering=0) as file:
         descriptor = file.fileno()
         size = os.fstat(descriptor).st_size
-        indexes = _data_blocks(descriptor, size)
-        while batch := list(islice(indexes, _BATCH)):
-            digests = pool.map(lambda index: _digest(descriptor, index), batch)
-            for index, digest in zip(batch, digests, strict=True):
-                if digest is not None:
-                    total.update(index.to_bytes(8, "big") + digest)
+        blocks = _data_blocks(descriptor, size)
+        for index, digest in each(partial(_digest, descriptor), blocks, ahead=_AHEAD):
+            if digest is not None:
+                total.update(index.to_bytes(8, "big") + digest)
     total.update(size.to_bytes(8, "big"))
     return Checksum(METHOD, total.hexdigest())
 

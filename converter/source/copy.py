@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Final
 from converter import process
 from converter.confinement import Confinement, linked
 from converter.errors import writing_failed
+from converter.parallel import each
 from converter.source import grains, sparse
 from converter.source.complaints import judged
 from converter.source.overlay import filename, node, padded, plain_data
-from converter.source.parallel import each
 from converter.source.reader import Reader
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from converter.model import ByteRange, SourceDisk
 
 _PIECE: Final = 1 << 20
-# Pieces that are waited for together.
-_BATCH: Final = 16
+_AHEAD: Final = 8
 _PERCENT: Final = re.compile(rb"\((\d+\.\d+)/100%\)")
 _COMPLAINT: Final = 4096
 
@@ -132,7 +131,7 @@ class CopyJob:
             done = source.share(out.fileno())
             pieces = _pieces(source.data(done, data.length - done))
             is_cancelled = self._cancelled.is_set
-            for offset, _ in each(copy, pieces, batch=_BATCH, is_cancelled=is_cancelled):
+            for (offset, _), _ in each(copy, pieces, ahead=_AHEAD, is_cancelled=is_cancelled):
                 self._progress(offset / data.length)
 
     def _unpack_grains(self) -> None:

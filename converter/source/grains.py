@@ -12,8 +12,8 @@ import zlib
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
+from converter.parallel import each
 from converter.source import sparse, vmdk_sparse
-from converter.source.parallel import each
 from converter.source.reader import Reader, damaged
 from converter.source.vmdk_sparse import SECTOR
 
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from converter.source.vmdk_sparse import SparseHeader
 
 _MARKER: Final = struct.Struct("<QI")
-# Grains that are waited for together: 16 MiB of data at the usual 64 KiB a grain.
-_BATCH: Final = 256
+_AHEAD: Final = 64
 # Grains that are kept unpacked: who reads a table reads a sector after the other.
 _KEPT: Final = 4
 
@@ -48,7 +47,7 @@ def unpack(
         write = partial(_write, reader, header, descriptor)
         # In the order of the disk, which is that of the file too: it was written as a stream.
         grains = _grains(reader, header)
-        for lba, _ in each(write, grains, batch=_BATCH, is_cancelled=is_cancelled):
+        for (lba, _), _ in each(write, grains, ahead=_AHEAD, is_cancelled=is_cancelled):
             progress(lba / header.capacity)
 
 
