@@ -299,6 +299,27 @@ def boot(  # noqa: PLR0913 - one parameter an option
 
 
 @cli.command()
+@click.argument("image", type=_PATH)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["vmdk", "vhd", "vhdx", "qcow2", "raw"]),
+    required=True,
+    help="vmdk: stream-optimized, as VMware exports it; vhd and vhdx: dynamic.",
+)
+@click.option("-o", "--output", "target", type=_PATH, required=True, help="The file to write.")
+@_json
+@_log
+@click.pass_obj
+def export(  # noqa: PLR0913 - one parameter an option
+    stop: Stop, *, image: Path, kind: str, target: Path, as_json: bool, log: Path | None
+) -> int:
+    """Write the raw IMAGE as another hypervisor's file."""
+    with keeping_log(log, inputs=[image]):
+        return commands.export(image, target, kind, as_json=as_json, published=stop.over)
+
+
+@cli.command()
 @click.argument("manifest", type=_PATH)
 @_json
 @_log

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from converter import pipeline
@@ -11,10 +12,11 @@ from converter.changes import as_json as change_as_json
 from converter.cli import output
 from converter.cli.terminal import monitor
 from converter.errors import ConversionError, DamagedInputError, GuestRefusedError
+from converter.export.image import export as export_image
 from converter.handoff import manifest as manifests
 from converter.handoff.facts import guest_as_json, jsonable, source_as_json
 from converter.handoff.workspace import check_name
-from converter.model import Request
+from converter.model import DiskFormat, Request
 from converter.policy import is_refused
 
 if TYPE_CHECKING:
@@ -150,6 +152,22 @@ def boot(  # noqa: PLR0913 - one parameter an option
     else:
         output.show_tree(document)
     return 0 if report.reached == "multi-user" else ConversionError.exit_code
+
+
+def export(
+    image: Path, target: Path, kind: str, *, as_json: bool, published: Callable[[], None]
+) -> int:
+    """Write an image in another format, and print what was written.
+
+    `published` is called as soon as it is there.
+    """
+    with monitor() as shown:
+        done = export_image(image, target, DiskFormat(kind), shown, published=published)
+    if as_json:
+        output.show_json(jsonable(asdict(done)))
+    else:
+        output.show(str(target))
+    return 0
 
 
 def verify(manifest: Path, *, as_json: bool) -> int:

@@ -39,6 +39,7 @@ _OF_THE_DISK: Final = frozenset(
 _PREFIX: Final = "converter-"
 # NAME_MAX is 255 bytes on Linux' filesystems; `.manifest.json` and the like are added to it.
 _LONGEST_NAME: Final = 200
+_SUFFIXES: Final = (".raw", ".manifest.json", ".report.html")
 
 
 def check_name(name: str) -> None:
@@ -48,7 +49,7 @@ def check_name(name: str) -> None:
         raise UsageError(
             "name-invalid",
             f"{name!r} cannot be the name of an image: {problem}",
-            hint="give --name",
+            hint="give another one (--name, or the file's with export -o)",
         )
 
 
@@ -71,9 +72,14 @@ class Workspace:
     """The staging directory of one conversion: a context manager that leaves nothing behind."""
 
     def __init__(
-        self, output: Path, name: str, *, published: Callable[[], None] | None = None
+        self,
+        output: Path,
+        name: str,
+        *,
+        suffixes: Sequence[str] = _SUFFIXES,
+        published: Callable[[], None] | None = None,
     ) -> None:
-        """Prepare to publish `NAME.*` in `output`, which is made if it is not there.
+        """Prepare to publish `NAME` with the `suffixes` in `output`, made if it is not there.
 
         `published` is called when that is done, and nothing takes it back any more.
         """
@@ -84,6 +90,7 @@ class Workspace:
         self.directory = self.output / f".{name}.partial"
         self.work = self.directory / "work"
         self._lock = -1
+        self._suffixes = suffixes
         self._published = published
         # Signals that come while it is published wait until the directory is left.
         self._publishing = ExitStack()
@@ -109,7 +116,7 @@ class Workspace:
             publication.take_back(self.directory, self.output, even_whole=False)
             locked.clear(self.directory)
             self.work.mkdir(mode=0o700)
-            for suffix in (".raw", ".manifest.json", ".report.html"):
+            for suffix in self._suffixes:
                 self._refuse_taken(f"{self.name}{suffix}")
             undo.pop_all()
         return self

@@ -7,7 +7,6 @@ inflated and checked.
 
 from __future__ import annotations
 
-import struct
 import zlib
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from converter.parallel import each
 from converter.source import sparse, vmdk_sparse
 from converter.source.reader import Reader, damaged
-from converter.source.vmdk_sparse import SECTOR
+from converter.source.vmdk_sparse import GRAIN_MARKER, SECTOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from converter.source.reader import Fetch
     from converter.source.vmdk_sparse import SparseHeader
 
-_MARKER: Final = struct.Struct("<QI")
 _AHEAD: Final = 64
 # Grains that are kept unpacked: who reads a table reads a sector after the other.
 _KEPT: Final = 4
@@ -89,7 +87,7 @@ def _write(reader: Reader, header: SparseHeader, descriptor: int, grain: tuple[i
 def _unpacked(reader: Reader, header: SparseHeader, lba: int, place: int) -> bytes:
     """Give what the compressed grain at `place` holds, as far as the disk goes."""
     length = header.grain * SECTOR
-    marked, size = _MARKER.unpack(reader.read(place * SECTOR, _MARKER.size))
+    marked, size = GRAIN_MARKER.unpack(reader.read(place * SECTOR, GRAIN_MARKER.size))
     if marked != lba:
         raise damaged(
             "vmdk-grain-place", reader.name, f"the grain for sector {lba} is marked {marked}"
@@ -99,7 +97,7 @@ def _unpacked(reader: Reader, header: SparseHeader, lba: int, place: int) -> byt
         raise damaged("vmdk-grain-length", reader.name, f"grain {lba}: {size} bytes compressed")
     # Of the last grain some writers store only what the disk has of it.
     room = min(length, (header.capacity - lba) * SECTOR)
-    packed = reader.read(place * SECTOR + _MARKER.size, size)
+    packed = reader.read(place * SECTOR + GRAIN_MARKER.size, size)
     return _inflate(reader, lba, packed, (length, room))[:room]
 
 

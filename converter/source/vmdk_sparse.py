@@ -22,18 +22,19 @@ if TYPE_CHECKING:
 
 SECTOR: Final = 512
 MAGIC: Final = b"KDMV"
-_HEADER: Final = struct.Struct("<4sIIQQQQIQQQB4sH")
-_GD_AT_END: Final = 0xFFFFFFFFFFFFFFFF
-_NEWLINES, _ZERO_GRAINS, _COMPRESSED, _MARKERS = 1, 1 << 2, 1 << 16, 1 << 17
+HEADER: Final = struct.Struct("<4sIIQQQQIQQQB4sH")
+GD_AT_END: Final = 0xFFFFFFFFFFFFFFFF
+NEWLINES, _ZERO_GRAINS, COMPRESSED, MARKERS = 1, 1 << 2, 1 << 16, 1 << 17
 # How the header's four line ends look after a transfer that left them alone.
-_LINE_ENDS: Final = b"\n \r\n"
-_FOOTER_MARKER: Final = 3
+LINE_ENDS: Final = b"\n \r\n"
+FOOTER_MARKER: Final = 3
 # QEMU's limits too: 64 KiB and 512 are what everybody writes.
 _MAX_GRAIN: Final = 1 << 16
 _MAX_ENTRIES: Final = 512
 # 64 TiB in grains of 4 KiB.
 _MAX_TABLES: Final = 1 << 25
-_MARKER_SIZE: Final = 12
+# Of a grain: the sector of the disk that it is at, and its length.
+GRAIN_MARKER: Final = struct.Struct("<QI")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class SparseHeader:
     @property
     def is_compressed(self) -> bool:
         """Whether its grains are compressed (stream-optimized)."""
-        return bool(self.flags & _COMPRESSED)
+        return bool(self.flags & COMPRESSED)
 
     @property
     def first_free(self) -> int:
@@ -71,13 +72,13 @@ class SparseHeader:
 
 def read_header(reader: Reader, offset: int = 0) -> SparseHeader:
     """Read and check a sparse header at `offset`. Raises `DamagedInputError`."""
-    fields = _HEADER.unpack(reader.read(offset, SECTOR)[: _HEADER.size])
+    fields = HEADER.unpack(reader.read(offset, SECTOR)[: HEADER.size])
     magic, version, flags, capacity, grain, descriptor, descriptor_size, entries = fields[:8]
     directory, line_ends, compression = fields[9], fields[12], fields[13]
     header = SparseHeader(flags, capacity, grain, descriptor, descriptor_size, entries, directory)
     if magic != MAGIC or version not in (1, 2, 3):
         raise damaged("vmdk-header", reader.name, f"no VMDK header of a known version ({version})")
-    if flags & _NEWLINES and line_ends != _LINE_ENDS:
+    if flags & NEWLINES and line_ends != LINE_ENDS:
         raise damaged(
             "vmdk-header",
             reader.name,
@@ -94,21 +95,21 @@ def read_header(reader: Reader, offset: int = 0) -> SparseHeader:
             reader.name,
             f"File uses unsupported compression algorithm {compression} (1, deflate, is known)",
         )
-    if header.is_compressed and not flags & _MARKERS:
+    if header.is_compressed and not flags & MARKERS:
         raise damaged("vmdk-header", reader.name, "has compressed grains without markers")
     return header
 
 
 def with_footer(reader: Reader, header: SparseHeader) -> SparseHeader:
     """Give the header that says where the grain directory is: the footer's, where there is one."""
-    if header.directory != _GD_AT_END:
+    if header.directory != GD_AT_END:
         return header
     # Marker, footer, end-of-stream marker: the last three sectors.
     start = reader.length - 3 * SECTOR
     if start < SECTOR:
         raise truncated(reader.name, 4 * SECTOR, reader.length)
     marker = reader.read(start, SECTOR)
-    if marker[8:16] != struct.pack("<II", 0, _FOOTER_MARKER) or (
+    if marker[8:16] != struct.pack("<II", 0, FOOTER_MARKER) or (
         reader.read(start + SECTOR, 4) != MAGIC
     ):
         raise damaged(
@@ -116,7 +117,7 @@ def with_footer(reader: Reader, header: SparseHeader) -> SparseHeader:
         )
     footer = read_header(reader, start + SECTOR)
     same = ("flags", "capacity", "grain", "entries_per_table")
-    if footer.directory == _GD_AT_END or any(
+    if footer.directory == GD_AT_END or any(
         getattr(footer, field) != getattr(header, field) for field in same
     ):
         raise damaged("vmdk-footer", reader.name, "header and footer contradict each other")
@@ -190,4 +191,4 @@ def check_tables(reader: Reader, header: SparseHeader) -> None:
 
 def _end(header: SparseHeader, place: int, sectors: int) -> int:
     """Give where a grain ends in the file, in bytes; of a compressed one, where its marker does."""
-    return place * SECTOR + (_MARKER_SIZE if header.is_compressed else sectors * SECTOR)
+    return place * SECTOR + (GRAIN_MARKER.size if header.is_compressed else sectors * SECTOR)

@@ -98,10 +98,26 @@ def _floor() -> Series:
 def _copy(kind: str, name: str, *, is_own: bool) -> Series:
     def make() -> Mapping[str, Subject]:
         source = sources.with_data(1) if kind == "raw" else sources.large_container(kind)
-        return {OURS: subjects.copy(source), "qemu-img": subjects.qemu_img(source, name)}
+        return {
+            OURS: subjects.copy(source),
+            "qemu-img": subjects.qemu_img(source, "-f", name, "-O", "raw"),
+        }
 
     aim = (Target("time of qemu-img's", _wall(OURS, "qemu-img"), 1.0),) if is_own else ()
     return Series(f"copy-{kind}", f"Copy from {kind} to raw", make, aim)
+
+
+def _export() -> Series:
+    def make() -> Mapping[str, Subject]:
+        source = sources.guest()
+        options = ("-f", "raw", "-O", "vmdk", "-o", "subformat=streamOptimized")
+        return {
+            OURS: subjects.export(source, "vmdk"),
+            "qemu-img": subjects.qemu_img(source, *options),
+        }
+
+    aim = Target("time of qemu-img's", _wall(OURS, "qemu-img"), 1.0)
+    return Series("export-vmdk", "Raw to stream-optimized VMDK", make, (aim,))
 
 
 def _scaling(
@@ -188,6 +204,7 @@ ALL: Final = (
     _windows(),
     *(_copy(kind, name, is_own=True) for kind, name in _OWN.items()),
     *(_copy(kind, name, is_own=False) for kind, name in _OTHERS.items()),
+    _export(),
     _scaling(
         "size",
         "Virtual size, with the same data",

@@ -78,11 +78,17 @@ def virt_v2v(source: Path) -> Subject:
     return subject
 
 
-def qemu_img(source: Path, kind: str) -> Subject:
-    """Copy a disk of a format of QEMU's to a raw image by qemu-img(1), at its quickest."""
+def export(source: Path, kind: str) -> Subject:
+    """Write a raw image in another format by the command."""
+    arguments = ("export", source, "--format", kind, "-o")
+    return lambda directory: _converter(*arguments, directory / "guest")[0]
+
+
+def qemu_img(source: Path, *options: str) -> Subject:
+    """Copy a disk by qemu-img(1), told the formats, at its quickest."""
 
     def subject(directory: Path) -> Cost:
-        argv = ["qemu-img", "convert", "-W", "-f", kind, "-O", "raw"]
-        return run([*argv, str(source), str(directory / "guest.raw")])[0]
+        argv = ["qemu-img", "convert", "-W", *options]
+        return run([*argv, str(source), str(directory / "guest")])[0]
 
     return subject

@@ -104,7 +104,8 @@ def test_an_overlay_that_grew_too_large_is_told(tmp_path: Path) -> None:
     assert error.value.code == "overlay-endless"
 
 
-def test_every_phase_of_the_pipeline_has_a_limit() -> None:
-    text = (Path(__file__).parents[2] / "converter" / "pipeline.py").read_text()
-    named = set(re.findall(r'_(?:phase|limited)\(\s*"([a-z-]+)"', text))
+def test_every_phase_has_a_limit() -> None:
+    package = Path(__file__).parents[2] / "converter"
+    text = "".join(path.read_text() for path in package.rglob("*.py"))
+    named = set(re.findall(r'\b(?:_phase|_limited|deadline)\(\s*"([a-z-]+)"', text))
     assert named == load("limits")["phases"].keys()

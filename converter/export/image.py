@@ -1,0 +1,132 @@
+"""Writing a raw image in another hypervisor's format.
+
+A stream-optimized VMDK is written here, and a raw copy; the others are written by qemu-img.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from converter import process
+from converter.confinement import Confinement, linked
+from converter.deadline import deadline, seconds_for
+from converter.errors import ConversionError, writing_failed
+from converter.export import stream_vmdk
+from converter.handoff.workspace import Workspace
+from converter.model import DiskFormat, SourceDisk
+from converter.source.complaints import host_fault
+from converter.source.copy import CopyJob
+from converter.source.overlay import padded
+from converter.source.reader import Reader, size_zero, whole
+from converter.source.unchanged import unchanged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from converter.model import ByteRange
+    from converter.monitor import Monitor
+
+    # Writes the disk in a file of its own to `target`, with a directory to work in.
+    _Write = Callable[[ByteRange, Path, Path, Callable[[float], None]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A file that was written: sizes in bytes, as the guest sees it and of the file."""
+
+    path: Path
+    format: DiskFormat
+    virtual_size: int
+    size: int
+
+
+def export(
+    image: Path,
+    target: Path,
+    kind: DiskFormat,
+    monitor: Monitor,
+    *,
+    published: Callable[[], None] | None = None,
+) -> Exported:
+    """Write the raw `image` as a file of `kind` (one of `FORMATS`), called `target` when whole.
+
+    `published` is called when it is, and nothing takes it back any more. Raises `UsageError` for an
+    image that cannot be read or a name that is taken, `ConversionError` ``export-failed``,
+    ``source-changed``, and others when the work fails.
+    """
+    name = target.name
+    with (
+        Workspace(target.parent, name, suffixes=("",), published=published) as space,
+        unchanged([image]) as watch,
+    ):
+        data = whole(image)
+        if data.length == 0:
+            raise size_zero(str(image))
+        monitor.phase("export", f"writing {kind.value}")
+        staged = space.staged(name)
+        progress = partial(monitor.progress, "export")
+        with deadline("export", seconds_for("export", data.length)):
+            FORMATS[kind](data, staged, space.work, progress)
+        watch.check()
+        size = staged.stat().st_size
+        space.publish([name])
+        return Exported(target, kind, padded(data.length), size)
+
+
+def _write_raw(
+    data: ByteRange, target: Path, work: Path, progress: Callable[[float], None]
+) -> None:
+    disk = SourceDisk(str(data.path), DiskFormat.RAW, "", data.length, data)
+    copy = CopyJob(disk, target, directory=work, progress=progress)
+    try:
+        copy.start()
+        copy.wait()
+    finally:
+        copy.cancel()
+
+
+def _write_vmdk(
+    data: ByteRange, target: Path, _work: Path, progress: Callable[[float], None]
+) -> None:
+    try:
+        with Reader(data) as image, target.open("wb") as out:
+            stream_vmdk.write(image, out, progress=progress)
+    except OSError as error:
+        raise writing_failed(target, error, code="export-failed") from error
+    progress(1.0)
+
+
+def _by_qemu(kind: str, *options: str) -> _Write:
+    def write(
+        data: ByteRange, target: Path, work: Path, _progress: Callable[[float], None]
+    ) -> None:
+        link = work / "image"
+        link.symlink_to(data.path.resolve())
+        target.touch()
+        argv = ["qemu-img", "convert", "-W", "-f", "raw", "-O", kind]
+        argv += [word for option in options for word in ("-o", option)]
+        done = process.run(
+            [*argv, str(link), str(target)],
+            check=False,
+            confinement=Confinement(read=linked(work), written=(target,)),
+        )
+        if done.status != 0:
+            raise host_fault(target, done.status, done.reason) or ConversionError(
+                "export-failed",
+                f"{target}: {done.reason}",
+                hint="a disk may be too large for the format: a VHD has 2040 GiB at most",
+            )
+
+    return write
+
+
+FORMATS: Final[dict[DiskFormat, _Write]] = {
+    DiskFormat.VMDK: _write_vmdk,
+    DiskFormat.VHD: _by_qemu("vpc", "subformat=dynamic", "force_size=on"),
+    DiskFormat.VHDX: _by_qemu("vhdx", "subformat=dynamic"),
+    DiskFormat.QCOW2: _by_qemu("qcow2", "compat=1.1"),
+    DiskFormat.RAW: _write_raw,
+}
