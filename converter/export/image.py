@@ -106,7 +106,7 @@ def _by_qemu(kind: str, *options: str) -> _Write:
         link = work / "image"
         link.symlink_to(data.path.resolve())
         target.touch()
-        argv = ["qemu-img", "convert", "-W", "-f", "raw", "-O", kind]
+        argv = ["qemu-img", "convert", "-f", "raw", "-O", kind]
         argv += [word for option in options for word in ("-o", option)]
         done = process.run(
             [*argv, str(link), str(target)],

@@ -85,10 +85,10 @@ def export(source: Path, kind: str) -> Subject:
 
 
 def qemu_img(source: Path, *options: str) -> Subject:
-    """Copy a disk by qemu-img(1), told the formats, at its quickest."""
+    """Copy a disk by qemu-img(1), told the formats."""
 
     def subject(directory: Path) -> Cost:
-        argv = ["qemu-img", "convert", "-W", *options]
-        return run([*argv, str(source), str(directory / "guest")])[0]
+        argv = ["qemu-img", "convert", *options, str(source), str(directory / "guest")]
+        return run(argv)[0]
 
     return subject
