@@ -2,7 +2,7 @@
 
 "Virtual Disk Format 5.0" (VMware), "Stream-Optimized Compressed Sparse Extents": a grain is a
 marker (LBA in sectors, u64; size, u32) and a zlib stream (RFC 1950) of one grain's bytes. It is
-inflated and checked.
+inflated and checked. By zlib: others are quicker, but none was given as much hostile data as zlib.
 """
 
 from __future__ import annotations
