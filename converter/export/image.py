@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from converter import process
 from converter.confinement import Confinement, linked
 from converter.deadline import deadline, seconds_for
 from converter.errors import ConversionError, writing_failed
 from converter.export import stream_vmdk
 from converter.handoff.workspace import Workspace
 from converter.model import DiskFormat, SourceDisk
+from converter.source import qemu_img
 from converter.source.complaints import host_fault
 from converter.source.copy import CopyJob
 from converter.source.overlay import padded
@@ -99,24 +99,21 @@ def _write_vmdk(
     progress(1.0)
 
 
-def _by_qemu(kind: str, *options: str) -> _Write:
-    def write(
-        data: ByteRange, target: Path, work: Path, _progress: Callable[[float], None]
-    ) -> None:
+def _by_qemu(kind: str, options: str) -> _Write:
+    def write(data: ByteRange, target: Path, work: Path, progress: Callable[[float], None]) -> None:
         link = work / "image"
         link.symlink_to(data.path.resolve())
-        target.touch()
-        argv = ["qemu-img", "convert", "-f", "raw", "-O", kind]
-        argv += [word for option in options for word in ("-o", option)]
-        done = process.run(
-            [*argv, str(link), str(target)],
-            check=False,
+        status, said = qemu_img.convert(
+            ("-f", "raw", "-O", kind, "-o", options),
+            str(link),
+            target,
             confinement=Confinement(read=linked(work), written=(target,)),
+            progress=progress,
         )
-        if done.status != 0:
-            raise host_fault(target, done.status, done.reason) or ConversionError(
+        if status != 0:
+            raise host_fault(target, status, said) or ConversionError(
                 "export-failed",
-                f"{target}: {done.reason}",
+                f"{target}: {said.strip()}",
                 hint="a disk may be too large for the format: a VHD has 2040 GiB at most",
             )
 
@@ -125,7 +122,7 @@ def _by_qemu(kind: str, *options: str) -> _Write:
 
 FORMATS: Final[dict[DiskFormat, _Write]] = {
     DiskFormat.VMDK: _write_vmdk,
-    DiskFormat.VHD: _by_qemu("vpc", "subformat=dynamic", "force_size=on"),
+    DiskFormat.VHD: _by_qemu("vpc", "subformat=dynamic,force_size=on"),
     DiskFormat.VHDX: _by_qemu("vhdx", "subformat=dynamic"),
     DiskFormat.QCOW2: _by_qemu("qcow2", "compat=1.1"),
     DiskFormat.RAW: _write_raw,

@@ -7,16 +7,13 @@ anywhere is found out here.
 from __future__ import annotations
 
 import os
-import re
-import tempfile
 import threading
 from typing import TYPE_CHECKING, Final
 
-from converter import process
 from converter.confinement import Confinement, linked
 from converter.errors import writing_failed
 from converter.parallel import each
-from converter.source import grains, sparse
+from converter.source import grains, qemu_img, sparse
 from converter.source.complaints import judged
 from converter.source.overlay import filename, node, padded, plain_data
 from converter.source.reader import Reader
@@ -30,8 +27,6 @@ if TYPE_CHECKING:
 
 _PIECE: Final = 1 << 20
 _AHEAD: Final = 8
-_PERCENT: Final = re.compile(rb"\((\d+\.\d+)/100%\)")
-_COMPLAINT: Final = 4096
 
 
 class CopyJob:
@@ -144,22 +139,21 @@ class CopyJob:
             )
 
     def _convert(self) -> None:
-        """Have qemu-img copy it; its progress comes on stdout as `(12.34/100%)`."""
-        argv = ["qemu-img", "convert", "-p", "-W", "-S", "64k", "-O", "raw", self._layers]
-        argv.append(str(self._target))
-        self._target.touch()
-        with tempfile.TemporaryFile() as complaint:
-            with process.start(argv, stderr=complaint, confinement=self._confinement) as child:
-                self._child = child
-                if self._cancelled.is_set():  # between the last look and now
-                    child.kill()
-                while child.stdout and (piece := os.read(child.stdout.fileno(), 4096)):
-                    for match in _PERCENT.finditer(piece):
-                        self._progress(float(match[1]) / 100)
-            complaint.seek(0)
-            said = complaint.read(_COMPLAINT).decode("utf-8", "replace")
-        if child.returncode != 0 and not self._cancelled.is_set():
-            raise judged(self._disk.label, self._target, child.returncode, said)
+        status, said = qemu_img.convert(
+            ("-W", "-S", "64k", "-O", "raw"),
+            self._layers,
+            self._target,
+            confinement=self._confinement,
+            progress=self._progress,
+            started=self._started,
+        )
+        if status != 0 and not self._cancelled.is_set():
+            raise judged(self._disk.label, self._target, status, said)
+
+    def _started(self, child: subprocess.Popen[bytes]) -> None:
+        self._child = child
+        if self._cancelled.is_set():  # between the last look and now
+            child.kill()
 
 
 def _pieces(stretches: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,53 @@
+"""qemu-img(1) convert, for what is not copied here: confined, and followed while it works."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from typing import TYPE_CHECKING, Final
+
+from converter import process
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from converter.confinement import Confinement
+
+# It prints `(12.34/100%)`, again and again.
+_PERCENT: Final = re.compile(rb"\((\d+\.\d+)/100%\)")
+_PIECE: Final = 4096
+# What it complains of is short.
+_COMPLAINT: Final = 4096
+
+
+def convert(  # noqa: PLR0913 - as many as a copy has
+    options: Sequence[str],
+    source: str,
+    target: Path,
+    *,
+    confinement: Confinement,
+    progress: Callable[[float], None],
+    started: Callable[[subprocess.Popen[bytes]], None] = lambda _child: None,
+) -> tuple[int, str]:
+    """Copy `source` to `target`, made here; give the exit status and what was said on stderr.
+
+    `progress` gets 0 to 1, `started` the process, which is killed when this is interrupted. Raises
+    `OSError` when `target` cannot be made.
+    """
+    target.touch()
+    argv = ["qemu-img", "convert", "-p", *options, source, str(target)]
+    with tempfile.TemporaryFile() as complaint:
+        with process.start(argv, stderr=complaint, confinement=confinement) as child:
+            try:
+                started(child)
+                while child.stdout and (piece := os.read(child.stdout.fileno(), _PIECE)):
+                    for match in _PERCENT.finditer(piece):
+                        progress(float(match[1]) / 100)
+            except BaseException:
+                child.kill()
+                raise
+        complaint.seek(0)
+        return child.returncode, complaint.read(_COMPLAINT).decode("utf-8", "replace")
