@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -186,12 +187,13 @@ def consoles(words: Sequence[str], wanted: Sequence[str]) -> Edit:
     """Give the edit that makes every console of `wanted` (`ttyS0,115200n8`) one, the last one last.
 
     The last console becomes /dev/console. Others stay, and one that is there keeps its own speed.
+    What is for init names none: the kernel alone opens them.
     """
     *others, last = wanted
     last_name = _console_name(last)
     there = [
         (number, parameter(word)[1])
-        for number, word in enumerate(words)
+        for number, word in enumerate(takewhile(lambda word: word != _FOR_INIT, words))
         if parameter(word)[0] == "console" and "=" in word
     ]
     ours = [(number, value) for number, value in there if _console_name(value) == last_name]

@@ -56,6 +56,10 @@ def test_values_are_without_their_quotes() -> None:
         ("ttyS0 tty0", "ttyS0 tty0 console=tty0 console=ttyS0,115200n8"),
         # What follows -- is for init.
         ("ro -- single", "ro console=tty0 console=ttyS0,115200n8 -- single"),
+        (
+            "ro -- console=ttyS0 x -- console=tty1",
+            "ro console=tty0 console=ttyS0,115200n8 -- console=ttyS0 x -- console=tty1",
+        ),
         ("--- quiet", "--- quiet console=tty0 console=ttyS0,115200n8"),
     ],
 )  # fmt: skip
