@@ -99,12 +99,13 @@ def locked(scene: Scene, random: Random) -> Moment:
     moment = some_moment(random, ("copy", *EDITING, "lay-over", "checksum"))
     scene.output.mkdir()
     victim = scene.start()
-    reached = victim.reaches(moment, scene.reference)
+    victim.reaches(moment, scene.reference)
     set_immutable(scene.output, immutable=True)
+    is_published = scene.visible()
     allowed: Allowed = {6: {"publish-failed"}}
     done = victim.wait()
     set_immutable(scene.output, immutable=False)
-    if not scene.ended(victim, done, allowed if reached else {**allowed, **THROUGH}):
+    if not scene.ended(victim, done, {**allowed, **THROUGH} if is_published else allowed):
         scene.nothing_published()
         scene.rerun()
     return moment
