@@ -9,13 +9,12 @@ Files in which nothing is understood are entries without keys: any text is accep
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from dataclasses import dataclass
 from functools import cmp_to_key, total_ordering
 from typing import TYPE_CHECKING, Final
 
-from converter.formats import kernel_args, versions
+from converter.formats import globs, kernel_args, versions
 from converter.formats.kernel_args import Edit, Span, spans
 
 if TYPE_CHECKING:
@@ -190,7 +189,7 @@ def default(names: Sequence[str], pattern: str) -> str | None:
 def matches(name: str, pattern: str) -> bool:
     """Tell whether a file's entry is meant by a pattern of loader.conf(5)."""
     wanted, found = pattern.casefold(), identifier(name).casefold()
-    return fnmatch.fnmatchcase(found, wanted) or found == f"{wanted}.conf"
+    return globs.matches(found, wanted) or found == f"{wanted}.conf"
 
 
 def _is_spent(name: str) -> bool:

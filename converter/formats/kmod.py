@@ -7,11 +7,12 @@ modules.dep are relative to the directory of the kernel's modules; module names 
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final
+
+from converter.formats import globs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -203,7 +204,7 @@ def _may_match(name: str, pattern: str) -> bool:
 
 def _matches(name: str, pattern: str) -> bool:
     normalised = normalise_alias(pattern)
-    return normalised is not None and fnmatch.fnmatchcase(name, normalised)
+    return normalised is not None and globs.matches(name, normalised)
 
 
 def closure(

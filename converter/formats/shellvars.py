@@ -124,12 +124,19 @@ class ShellVars:
         """Give the file with `value` in the last assignment to `name`, or in a new one."""
         found = self.all(name)
         if not found:
-            gap = "" if not self.text or self.text.endswith("\n") else "\n"
-            made = parse(f"{self.text}{gap}{name}={quote(value)}\n")
-            # A backslash at the end of the file would continue it.
-            return made if made.all(name) else parse(f"{self.text}\n\n{name}={quote(value)}\n")
+            return self._with_new(f"{name}={quote(value)}\n", name)
         last = found[-1]
         return parse(f"{self.text[: last.operator]}={quote(value)}{self.text[last.end :]}")
+
+    def _with_new(self, line: str, name: str) -> ShellVars:
+        """Add an assignment: at the end, or before all where nothing at the end would be read."""
+        gap = "" if not self.text or self.text.endswith("\n") else "\n"
+        # A backslash at the end of the file would continue it.
+        for text in (f"{self.text}{gap}{line}", f"{self.text}\n\n{line}"):
+            made = parse(text)
+            if made.all(name):
+                return made
+        return parse(f"{line}{self.text}")
 
     def edited(self, item: Assignment, edit: Edit) -> ShellVars:
         """Give the file with the words of one assignment edited where they stand.

@@ -5,8 +5,9 @@ Only what stands before the first `Match` is read: what follows holds for some c
 
 from __future__ import annotations
 
-import fnmatch
 from typing import TYPE_CHECKING, Final
+
+from converter.formats import globs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -65,4 +66,4 @@ class _Reader:
 
 def is_listed(name: str, patterns: Iterable[str]) -> bool:
     """Tell whether a user matches the patterns of `AllowUsers` or `DenyUsers`, hosts left out."""
-    return any(fnmatch.fnmatchcase(name, pattern.partition("@")[0]) for pattern in patterns)
+    return any(globs.matches(name, pattern.partition("@")[0]) for pattern in patterns)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import fnmatch
 from typing import TYPE_CHECKING, Final
 
 from converter.errors import GuestError
+from converter.formats import globs
 from converter.guest.protocol import TEXT_LIMIT, Code
 from converter.model import FileKind
 
@@ -106,7 +106,7 @@ def glob(guest: ReadableGuest, pattern: str) -> tuple[str, ...]:
             f"{directory}/{name}"
             for directory in found
             for name in names(guest, directory or "/")
-            if fnmatch.fnmatchcase(name, part) and name.startswith(".") <= part.startswith(".")
+            if globs.matches(name, part) and name.startswith(".") <= part.startswith(".")
         ]
     return tuple(path for path in found if kind(guest, path) is not None)
 

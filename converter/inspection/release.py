@@ -100,5 +100,5 @@ def _older(guest: ReadableGuest) -> Iterator[Release]:
             continue
         version = ".".join(number for number in match.groups() if number not in (None, "0"))
         name = row.get("name", "").format(version) or text.partition("\n")[0]
-        point = version if row.get("point_release") and version[0].isdigit() else ""
+        point = version if row.get("point_release") and version[:1].isdigit() else ""
         yield Release(row["distribution"], version, name, point)

@@ -7,11 +7,11 @@ passes neither bonds nor VLANs nor bridged guests.
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from typing import TYPE_CHECKING, Final
 
 from converter.data import load
+from converter.formats import globs
 from converter.model import LinkKind, NetworkLink, NetworkStack
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def kind_of_name(name: str) -> LinkKind:
         return LinkKind.VLAN
     kinds: dict[str, list[str]] = load("linux")["network"]["kinds"]
     for kind, patterns in kinds.items():
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
+        if any(globs.matches(name, pattern) for pattern in patterns):
             return LinkKind(kind)
     return LinkKind.ETHERNET
 
@@ -42,7 +42,7 @@ def base_of_name(name: str) -> str:
 def is_card_name(patterns: Iterable[str]) -> bool:
     """Tell whether any of the shell patterns can match the name of a card on EC2."""
     names: list[str] = load("linux")["network"]["card_names"]
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns for name in names)
+    return any(globs.matches(name, pattern) for pattern in patterns for name in names)
 
 
 def on_cards(links: Sequence[NetworkLink]) -> tuple[NetworkLink, ...]:

@@ -10,12 +10,11 @@ card.
 
 from __future__ import annotations
 
-import fnmatch
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from converter.data import load
-from converter.formats import ini
+from converter.formats import globs, ini
 from converter.guest import paths
 from converter.model import FileKind, LinkKind, NetworkLink, NetworkStack
 from converter.network import changes, services
@@ -280,7 +279,7 @@ def _catches_card(unit: ini.Ini) -> bool:
         return False
     drivers = _positive(unit.words("Match", "Driver"))
     known: list[str] = load("linux")["network"]["card_drivers"]
-    if drivers and not any(fnmatch.fnmatchcase(name, d) for d in drivers for name in known):
+    if drivers and not any(globs.matches(name, d) for d in drivers for name in known):
         return False
     types = _positive(unit.words("Match", "Type"))
     names = _positive(unit.words("Match", "Name"))

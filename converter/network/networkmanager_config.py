@@ -6,12 +6,11 @@ A later file wins: the vendor's drop-ins, NetworkManager.conf, the administrator
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from typing import TYPE_CHECKING, Final
 
 from converter.data import load
-from converter.formats import ini
+from converter.formats import globs, ini
 from converter.guest import paths
 from converter.network.links import is_card_name
 
@@ -126,5 +125,5 @@ def _holds(spec: str) -> bool:
             return is_card_name([value.lstrip("=~")])
         case "driver":
             drivers: list[str] = load("linux")["network"]["card_drivers"]
-            return any(fnmatch.fnmatchcase(driver, value) for driver in drivers)
+            return any(globs.matches(driver, value) for driver in drivers)
     return False

@@ -7,10 +7,10 @@ this is the first boot of all, and enable and disable units anew (machine-id(5))
 
 from __future__ import annotations
 
-import fnmatch
 from typing import TYPE_CHECKING, Final
 
 from converter.data import load
+from converter.formats import globs
 from converter.guest import paths, services
 from converter.inspection import cloud
 from converter.model import FileKind, Finding, Severity
@@ -103,7 +103,7 @@ def _logs(guest: RecordingGuest) -> None:
     old = load("linux")["generalize"]["old_logs"]
     reason = "logs tell of another machine"
     for path in _files(guest, _LOGS):
-        if any(fnmatch.fnmatchcase(path.rpartition("/")[2], pattern) for pattern in old):
+        if any(globs.matches(path.rpartition("/")[2], pattern) for pattern in old):
             guest.discard(path, code=_CODE, reason=reason)
         else:
             # Whoever writes it expects it with its owner, mode and label.

@@ -113,6 +113,8 @@ def test_a_quoted_dollar_is_a_character(value: str) -> None:
         ("#A=1\n", "#A=1\nA=5\n"),
         ("A+=1\n", "A=5\n"),
         ("x\\", "x\\\n\nA=5\n"),
+        # A shell reads up to what is not closed, and no further.
+        ("B=2\n" + "x=$(\n" * 65, "A=5\nB=2\n" + "x=$(\n" * 65),
     ],
 )
 def test_a_value_is_replaced_where_it_counts(text: str, expected: str) -> None:

@@ -58,6 +58,7 @@ DISTRIB_DESCRIPTION="Ubuntu 12.04.5 LTS"
         ({"SuSE": "openSUSE 13.1 (x86_64)\nVERSION = 13.1\nCODENAME = Bottle"}, "opensuse", "13.1"),
         ({"lsb": UBUNTU_1204, "debian": "wheezy/sid"}, "ubuntu", "12.04"),
         ({"debian": "6.0.8"}, "debian", "6.0.8"),
+        ({"debian": "0"}, "debian", ""),
         ({"arch": ""}, "arch", ""),
         ({}, "linux", ""),
         ({"redhat": "derived from something"}, "linux", ""),
