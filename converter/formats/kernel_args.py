@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _WORD: Final = re.compile(r'(?:"[^"]*"?|[^\s"])+')
 _FOR_INIT: Final = "--"
+# A console with its speed; with blanks or quotes in it, it is none.
+_SPEED: Final = re.compile(r'[^\s",]+,[^\s"]+')
 # Programs that are loaded as Linux is, and take other arguments: memtest86+, SYSLINUX's memdisk,
 # iPXE; by the names that their packages give them.
 _NOT_LINUX: Final = re.compile(r"(?:memtest|mt86|memdisk|[gi]pxe)[^/]*")
@@ -197,7 +199,7 @@ def consoles(words: Sequence[str], wanted: Sequence[str]) -> Edit:
         if parameter(word)[0] == "console" and "=" in word
     ]
     ours = [(number, value) for number, value in there if _console_name(value) == last_name]
-    full = next((value for _, value in reversed(ours) if "," in value), last)
+    full = next((value for _, value in reversed(ours) if _SPEED.fullmatch(value)), last)
     names = {_console_name(value) for _, value in there}
     missing = [value for value in others if _console_name(value) not in names]
     if not missing and ours and ours[-1] == there[-1]:

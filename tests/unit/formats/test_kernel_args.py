@@ -60,6 +60,15 @@ def test_values_are_without_their_quotes() -> None:
             "ro -- console=ttyS0 x -- console=tty1",
             "ro console=tty0 console=ttyS0,115200n8 -- console=ttyS0 x -- console=tty1",
         ),
+        # Such a speed is none.
+        (
+            'console=tty0 console=ttyS0,96"00 x" quiet',
+            "console=tty0 console=ttyS0,115200n8 quiet",
+        ),
+        (
+            'console=ttyS0,9600 console=tty0 console=ttyS0,"1 2',
+            "console=ttyS0,9600 console=tty0 console=ttyS0,9600",
+        ),
         ("--- quiet", "--- quiet console=tty0 console=ttyS0,115200n8"),
     ],
 )  # fmt: skip
