@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -189,13 +188,14 @@ def consoles(words: Sequence[str], wanted: Sequence[str]) -> Edit:
     """Give the edit that makes every console of `wanted` (`ttyS0,115200n8`) one, the last one last.
 
     The last console becomes /dev/console. Others stay, and one that is there keeps its own speed.
-    What is for init names none: the kernel alone opens them.
+    What is for init names none: the kernel alone opens them. Nor does what a quote without an end
+    has taken into its word.
     """
     *others, last = wanted
     last_name = _console_name(last)
     there = [
         (number, parameter(word)[1])
-        for number, word in enumerate(takewhile(lambda word: word != _FOR_INIT, words))
+        for number, word in enumerate(words[: _place_of_new(words)])
         if parameter(word)[0] == "console" and "=" in word
     ]
     ours = [(number, value) for number, value in there if _console_name(value) == last_name]

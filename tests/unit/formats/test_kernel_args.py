@@ -67,7 +67,11 @@ def test_values_are_without_their_quotes() -> None:
         ),
         (
             'console=ttyS0,9600 console=tty0 console=ttyS0,"1 2',
-            "console=ttyS0,9600 console=tty0 console=ttyS0,9600",
+            'console=tty0 console=ttyS0,9600 console=ttyS0,"1 2',
+        ),
+        (
+            'console=tty0  console=ttyS0 console="',
+            'console=tty0  console=ttyS0,115200n8 console="',
         ),
         ("--- quiet", "--- quiet console=tty0 console=ttyS0,115200n8"),
     ],
