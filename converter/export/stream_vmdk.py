@@ -21,7 +21,7 @@ from isal import isal_zlib
 
 from converter.errors import ConversionError
 from converter.parallel import each
-from converter.source.sparse import is_zero
+from converter.source.sparse import blocks, is_zero
 from converter.source.vmdk_sparse import (
     COMPRESSED,
     FOOTER_MARKER,
@@ -36,7 +36,7 @@ from converter.source.vmdk_sparse import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from converter.source.reader import Reader
 
@@ -89,7 +89,8 @@ def write(image: Reader, out: IO[bytes], *, progress: Callable[[float], None]) -
     stream.put(_header(sectors, GD_AT_END) + _descriptor(sectors), length=_OVERHEAD * SECTOR)
     directory = array("I", bytes(4 * -(-image.length // (_GRAIN * _ENTRIES))))
     pack = partial(_packed, image)
-    grains = each(pack, _grains(image), ahead=_AHEAD)
+    touched = blocks(image.data(0, image.length), _GRAIN)
+    grains = each(pack, touched, ahead=_AHEAD)
     for number, those in groupby(grains, key=lambda grain: grain[0] // _ENTRIES):
         table = array("I", bytes(4 * _ENTRIES))
         for grain, packed in those:
@@ -128,15 +129,6 @@ class _Stream:
         """Write a marker, and `data`; give the sector that `data` is at."""
         self.put(_MARKER.pack(-(-len(data) // SECTOR), 0, kind))
         return self.put(data)
-
-
-def _grains(image: Reader) -> Iterator[int]:
-    """Give the numbers of the grains that hold data by the filesystem's map."""
-    done = 0
-    for start, end in image.data(0, image.length):
-        first = max(start // _GRAIN, done)
-        done = max(-(-end // _GRAIN), done)
-        yield from range(first, done)
 
 
 def _packed(image: Reader, grain: int) -> bytes:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from converter.model import Checksum
 from converter.parallel import each
+from converter.source.sparse import blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,21 +36,12 @@ def disk_checksum(path: Path) -> Checksum:
     with path.open("rb", buffering=0) as file:
         descriptor = file.fileno()
         size = os.fstat(descriptor).st_size
-        blocks = _data_blocks(descriptor, size)
-        for index, digest in each(partial(_digest, descriptor), blocks, ahead=_AHEAD):
+        touched = blocks(_data(descriptor, size), BLOCK)
+        for index, digest in each(partial(_digest, descriptor), touched, ahead=_AHEAD):
             if digest is not None:
                 total.update(index.to_bytes(8, "big") + digest)
     total.update(size.to_bytes(8, "big"))
     return Checksum(METHOD, total.hexdigest())
-
-
-def _data_blocks(descriptor: int, size: int) -> Iterator[int]:
-    """Give the numbers of the blocks that hold data by the filesystem's map."""
-    done = -1
-    for start, end in _data(descriptor, size):
-        first = max(start // BLOCK, done + 1)
-        done = max((end - 1) // BLOCK, done)
-        yield from range(first, done + 1)
 
 
 def _data(descriptor: int, size: int) -> Iterator[tuple[int, int]]:

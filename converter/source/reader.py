@@ -76,13 +76,16 @@ class Reader:
         self.check(offset, length)
         if length > _LONGEST_READ:
             raise damaged("header-size", self.name, f"speaks of a table of {length} bytes")
-        data = self._read(offset, length)
+        first = self._read(offset, length)
+        if len(first) == length:
+            return first
+        data = bytearray(first)
         while len(data) < length:  # some filesystems give it in pieces
             piece = self._read(offset + len(data), length - len(data))
             if not piece:
                 raise truncated(self.name, offset + length, offset + len(data))
             data += piece
-        return data
+        return bytes(data)
 
     def _read(self, offset: int, length: int) -> bytes:
         at = self.file.offset + offset

@@ -5,7 +5,10 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 # As fine as qemu-img does (-S 64k); a hole is worth nothing below a filesystem's block.
 _GRAIN: Final = 64 << 10
@@ -20,6 +23,15 @@ def is_zero(data: bytes) -> bool:
     if len(data) <= len(_ZEROS):
         return data == _ZEROS[: len(data)]
     return data.count(0) == len(data)
+
+
+def blocks(stretches: Iterable[tuple[int, int]], size: int) -> Iterator[int]:
+    """Give the numbers of the blocks of `size` bytes that ordered stretches (start, end) touch."""
+    done = 0
+    for start, end in stretches:
+        first = max(start // size, done)
+        done = max(-(-end // size), done)
+        yield from range(first, done)
 
 
 def write(descriptor: int, data: bytes, offset: int) -> None:
