@@ -54,6 +54,18 @@ class GuestContract:
     def test_lstat_of_nothing_is_none(self, guest: Guest, path: str) -> None:
         assert guest.lstat(path) is None
 
+    def test_lstat_of_what_was_listed(self, guest: Guest) -> None:
+        guest.write("/etc/two\nlines", b"2", mode=0o600, uid=0, gid=0)
+        names = ("plain", "relative", "absolute", "dangling", "deep", "two\nlines", "nothing")
+        before = [guest.lstat(f"/etc/{name}") for name in names]
+        guest.write("/etc/other", b"", mode=0o600, uid=0, gid=0)
+        assert set(names) - set(guest.list("/etc")) == {"nothing"}
+        assert [guest.lstat(f"/etc/{name}") for name in names] == before
+        guest.write("/etc/plain", b"more", mode=0o600, uid=0, gid=0)
+        changed = guest.lstat("/etc/plain")
+        assert changed is not None
+        assert (changed.mode, changed.size) == (0o600, 4)
+
     def test_lstat_follows_links_on_the_way(self, guest: Guest) -> None:
         found = guest.lstat("/etc/absolute/er")
         assert found is not None

@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 
 # A mail server's spool may have 100,000 files in a directory; none that is read here has.
 _NAMES_LIMIT: Final = 16 << 20
+# Names of files that are asked about together: an answer has 100 bytes for each, and there is no
+# directory with more of which more than one is asked for.
+_TOGETHER: Final = 1000
+# What guestfs_lstatnslist gives as st_ino of what it could not look at (guestfs(3)).
+_UNKNOWN: Final = -1
 # Characters of a script: a command's argument may have 128 KiB (execve(2)), four bytes each.
 _SCRIPT: Final = 24 << 10
 _PLAIN: Final = f"{string.ascii_letters}{string.digits}/._-".encode()
@@ -58,26 +63,37 @@ class ApplianceFiles(ApplianceDevices):
         """See `Guest`."""
         stats = self._seen.stats
         if path not in stats:
+            self._look_around(path)
+        if path not in stats:
             absent = self._seen.is_absent(path)
             stats[path] = None if absent else self._stat(self._handle.lstatns, path)
         return stats[path]
 
+    def _look_around(self, path: str) -> None:
+        """Ask about all files of a directory that was listed at once: who asks for one asks on.
+
+        Not on NTFS, where every answer is a program's (ntfs-3g) and directories are large.
+        """
+        directory, _, name = path.rpartition("/")
+        names = self._seen.names(directory or "/") or ()
+        if name not in names or len(names) > _TOGETHER or self._is_on_ntfs(path):
+            return
+        # Names that are no UTF-8 cannot be given to libguestfs; they are not printable.
+        names = tuple(filter(str.isprintable, names))
+        with translated(path):
+            found = self._handle.lstatnslist(directory or "/", list(names))
+        for name, answer in zip(names, found, strict=True):
+            if answer["st_ino"] != _UNKNOWN:
+                self._seen.stats.setdefault(f"{directory}/{name}", _as_stat(answer))
+
     def _stat(self, call: Any, path: str) -> Stat | None:  # noqa: ANN401 - a method of the binding
         try:
             with translated(path):
-                found = call(path)
+                return _as_stat(call(path))
         except GuestError as error:
             if error.code == Code.MISSING:
                 return None
             raise
-        mode = found["st_mode"]
-        return Stat(
-            kind=_KINDS.get(stat.S_IFMT(mode), FileKind.OTHER),
-            mode=stat.S_IMODE(mode),
-            uid=found["st_uid"],
-            gid=found["st_gid"],
-            size=found["st_size"],
-        )
 
     def _size(self, path: str) -> int:
         """Size of the regular file that `path` leads to; never opens a device or a FIFO."""
@@ -334,6 +350,18 @@ def _in_guest(path: str) -> str:
 def _escaped(name: str) -> str:
     """Give a name as setfattr(1) reads it: every byte that could mean something in octal."""
     return "".join(chr(byte) if byte in _PLAIN else f"\\{byte:03o}" for byte in os.fsencode(name))
+
+
+def _as_stat(answer: Mapping[str, int]) -> Stat:
+    """Read what a call of the lstatns kind gives."""
+    mode = answer["st_mode"]
+    return Stat(
+        kind=_KINDS.get(stat.S_IFMT(mode), FileKind.OTHER),
+        mode=stat.S_IMODE(mode),
+        uid=answer["st_uid"],
+        gid=answer["st_gid"],
+        size=answer["st_size"],
+    )
 
 
 def _as_text(value: bytes) -> str | None:
