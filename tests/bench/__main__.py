@@ -69,7 +69,8 @@ def measured(series: Series, rounds: int) -> list[tuple[str, list[Cost]]]:
     """Measure the subjects of a series in turns."""
     made = series.make()
     costs: dict[str, list[Cost]] = {name: [] for name in made}
-    for turn in range(rounds + 1):
+    first = 1 if series.takes_minutes else 0
+    for turn in range(first, rounds + 1):
         for name in list(made)[:: 1 if turn % 2 else -1]:
             with _place() as directory:
                 cost = made[name](directory)
