@@ -39,6 +39,17 @@ _NEEDED: Final = {"aarch64": ("nvme", "ena")}
 # as have a name in EC2, and the largest size of an EBS volume.
 _MOST_DISKS: Final = {Policy.AWS: 21, Policy.OPEN: 74}
 _LIMIT: Final = {Policy.AWS: 8 << 40, Policy.OPEN: (64 << 40) + 1}
+# What only we read: containers, and disks in others.
+_BEYOND: Final = frozenset(
+    {
+        ContainerFormat.OVF,
+        ContainerFormat.QCOW2,
+        ContainerFormat.VDI,
+        ContainerFormat.COMPRESSED_RAW,
+        DiskFormat.QCOW2,
+        DiskFormat.VDI,
+    }
+)
 # What inspection tells, and the service refuses with the text that goes with it.
 REFUSED_BY_SERVICE: Final = frozenset({"several-grub-configs", "default-entry-missing"})
 
@@ -139,19 +150,25 @@ def _vmdk_subformat(source: Source, policy: Policy) -> Iterator[Finding]:
             Severity.ERROR if policy is Policy.AWS else Severity.INFO,
             "vmdk-subformat",
             f"{disk.label}: the service reads only streamOptimized VMDKs, this is {disk.subformat}",
-            "export it as OVA, or use --policy open" if policy is Policy.AWS else "",
+            "export the machine with ovftool, which makes those, or use --policy open"
+            if policy is Policy.AWS
+            else "",
             vmdk.UNSUPPORTED,
         )
 
 
 def _service_format(source: Source, policy: Policy) -> Iterator[Finding]:
     """FMT-1, FMT-6: containers that only we read."""
-    beyond = {ContainerFormat.OVF, ContainerFormat.QCOW2, ContainerFormat.VDI}
-    if source.format in beyond | {ContainerFormat.COMPRESSED_RAW}:
+    compressed = ContainerFormat.COMPRESSED_RAW
+    kinds = [
+        source.format,
+        *(compressed if disk.was_compressed else disk.format for disk in source.disks),
+    ]
+    for kind in dict.fromkeys(kind.value for kind in kinds if kind in _BEYOND):
         yield Finding(
             Severity.ERROR if policy is Policy.AWS else Severity.INFO,
             "container-not-in-service",
-            f"the service does not read {source.format.value} containers",
+            f"the service does not read {kind} containers",
             "export it as OVA, or use --policy open" if policy is Policy.AWS else "",
             "Disk validation failed [Unsupported file format]",
         )

@@ -10,13 +10,13 @@ from __future__ import annotations
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Final
 
-from converter.disk.table import CutOffError, holds_others, read_table
-from converter.errors import DamagedInputError
+from converter.disk.table import CutOffError, SectorSizeError, holds_others, read_table
+from converter.errors import DamagedInputError, GuestRefusedError
 from converter.formats import FormatError, signatures
 from converter.inspection.health import judge_layout, judge_start
 from converter.inspection.storage import Storage, first_table_damaged, without_table
 from converter.model import DiskFormat, Filesystem
-from converter.policy import judge_source, tolerated
+from converter.policy import is_refused, judge_source, tolerated
 from converter.source import survey
 from converter.source.blocks import VirtualDisk
 
@@ -42,12 +42,14 @@ def open_and_judge(
     """
     opening = survey(paths, work=work)
     storage = read_layout(opening.places, opening.faults)
-    found = judge_layout(storage)
-    if not opening.faults.errors:
-        found += judge_start(storage)
-    # A guest that is to stay as it is may be what nobody else can read.
-    layout = tolerated(found) if wanted.as_is else found
-    findings = (*judge_source(opening.source, wanted.policy), *layout)
+    container = judge_source(opening.source, wanted.policy)
+    layout = judge_layout(storage)
+    # Of damaged disks, that nothing starts them may be the consequence.
+    start = () if opening.faults.errors else judge_start(storage)
+    if wanted.as_is:  # it may be what nobody else can read
+        layout, start = tolerated(layout), tolerated(start)
+    opening.verify(is_refused=is_refused((*container, *layout, *start)))
+    findings = (*container, *layout, *(() if opening.faults.errors else start))
     opening.faults.raise_all(findings)
     return opening.source, findings
 
@@ -91,6 +93,8 @@ def device_name(number: int) -> str:
 def _refuse_table(disk: SourceDisk, error: FormatError, *, is_first: bool) -> None:
     """Raise `DamagedInputError` for a table that the machine cannot have had, or not started with.
 
+    And `GuestRefusedError` ``sector-size`` for one that counts in other sectors than EBS has.
+
     A raw file is the one format that does not say itself how large its disk was.
     """
     if isinstance(error, CutOffError) and disk.format is DiskFormat.RAW:
@@ -99,6 +103,14 @@ def _refuse_table(disk: SourceDisk, error: FormatError, *, is_first: bool) -> No
             f"{disk.label}: ends at byte {disk.virtual_size}, but its partition table speaks of"
             f" byte {error.needed}",
             hint="the file was cut off: copy or export it again",
+        ) from error
+    if isinstance(error, SectorSizeError):
+        raise GuestRefusedError(
+            "sector-size",
+            f"{disk.label}: its partition table counts in sectors of {error.sector_size} bytes, EBS"
+            " has 512",
+            hint="copy its partitions to a disk with sectors of 512 bytes, in the machine, and"
+            " export that",
         ) from error
     if is_first:
         raise first_table_damaged(error) from error

@@ -4,8 +4,8 @@ GRUB's first stages carry the text "Geom", and the number of the sector that the
 0x5C in GRUB 2 (boot.img), at 0x44 in GRUB Legacy (stage1, version 3.2 at 0x3E). The first sector of
 GRUB 2's core.img ends in a block list with the segment 0x820 (GNU GRUB manual, "Image files").
 LILO has its name at 6. Anything else, as Windows, parted and syslinux write it, is taken to start
-the active partition. There, a filesystem's boot sector counts as code if it is Windows', since
-Vista: it has the name of the file that it loads, BOOTMGR, in it (FAT) or behind it (NTFS).
+the active partition. There, a filesystem's boot sector counts as code if it is Windows': it has the
+name of the file that it loads, BOOTMGR or, before Vista, NTLDR, in it (FAT) or behind it (NTFS).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LEGACY_VERSION: Final = b"\x03\x02"
 _LEGACY_SECTOR: Final = 0x44
 # What starts a filesystem's boot sector. Such a sector, too, ends in 55 AA.
 _FILESYSTEMS: Final = ((3, b"NTFS    "), (3, b"EXFAT   "), (54, b"FAT1"), (82, b"FAT32"))
-_WINDOWS_ON_FAT: Final = b"BOOTMGR"
+_WINDOWS_ON_FAT: Final = (b"BOOTMGR", b"NTLDR ")
 # Boot sectors of filesystems that syslinux put its own code into (OEM names).
 _SYSLINUX: Final = (b"SYSLINUX", b"EXTLINUX")
 
@@ -79,7 +79,9 @@ def _is_windows(record: bytes) -> bool:
     """Tell whether the first two sectors of a partition are Windows' boot sector."""
     if record[510:512] != SIGNATURE or not is_filesystem(record):
         return False
-    return ntfs_boot.starts_windows(record) or _WINDOWS_ON_FAT in record[:510]
+    if ntfs_boot.starts_windows(record) or ntfs_boot.starts_old_windows(record):
+        return True
+    return any(name in record[:510] for name in _WINDOWS_ON_FAT)
 
 
 def _goes_on(read: Read, sector: bytes, *, size: int) -> bool:

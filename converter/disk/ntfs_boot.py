@@ -35,7 +35,9 @@ _HIDDEN_AT: Final = 0x1C
 _SECTORS_AT: Final = 0x28
 _SERIAL_AT: Final = 0x48
 # Each name is preceded by its length in characters: the loader, and the index it is looked for in.
-_LOADER: Final = b"\x07\0" + "BOOTMGR".encode("utf-16-le") + b"\x04\0" + "$I30".encode("utf-16-le")
+_INDEX: Final = b"\x04\0" + "$I30".encode("utf-16-le")
+_LOADER: Final = b"\x07\0" + "BOOTMGR".encode("utf-16-le") + _INDEX
+_OLD_LOADER: Final = b"\x05\0" + "NTLDR".encode("utf-16-le") + _INDEX
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,11 @@ def starts_windows(record: bytes) -> bool:
     What other systems format has an NTFS boot sector too, but no such code behind it.
     """
     return record.startswith(_MAGIC, _MAGIC_AT) and record.startswith(_LOADER, SECTOR)
+
+
+def starts_old_windows(record: bytes) -> bool:
+    """Tell the same of NTLDR, which Windows had before Vista."""
+    return record.startswith(_MAGIC, _MAGIC_AT) and record.startswith(_OLD_LOADER, SECTOR)
 
 
 def with_hidden_sectors(read: Read, partition: Partition) -> tuple[Piece, ...]:

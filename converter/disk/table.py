@@ -11,7 +11,8 @@ from __future__ import annotations
 import struct
 import uuid
 import zlib
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from converter.disk.boot_code import AREA, SIGNATURE, identify, is_filesystem, leads_to_loader
@@ -29,6 +30,8 @@ _ENTRY: Final = struct.Struct("<B3xB3xII")
 _ACTIVE: Final = 0x80
 _EXTENDED: Final = frozenset({0x05, 0x0F, 0x85})
 _PROTECTIVE: Final = 0xEE
+# "Advanced format, 4K native": what tables of such disks count in.
+_ADVANCED: Final = 4096
 # Linux gives numbers to at most 255 partitions of a disk.
 _LOGICAL_LIMIT: Final = 255
 
@@ -39,6 +42,15 @@ _GPT_HEADER: Final = 92
 _GPT_TABLE_LIMIT: Final = 1 << 20
 _GPT_ENTRY: Final = struct.Struct("<16s16sQQQ72s")
 _LEGACY_BOOTABLE: Final = 1 << 2
+
+
+class SectorSizeError(FormatError):
+    """The table makes sense with sectors of `sector_size` bytes."""
+
+    def __init__(self, message: str, sector_size: int) -> None:
+        """See the class."""
+        super().__init__(message)
+        self.sector_size = sector_size
 
 
 class CutOffError(FormatError):
@@ -57,7 +69,8 @@ def read_table(read: Read, *, device: str, size: int, sector_size: int = 512) ->
     primary is damaged. A disk without a table, or with a filesystem all over it, has the type
     `NONE`. Raises `FormatError` when there is a table that makes no sense: entries outside the
     disk or over each other, an endless chain, a GPT announced of which no copy is sound; and of
-    these `CutOffError` when a partition, or a GPT, ends beyond the disk.
+    these `CutOffError` when a partition, or a GPT, ends beyond the disk, and `SectorSizeError` when
+    a GPT counts in larger sectors.
     """
     if size < _MBR_SIZE or sector_size < _MBR_SIZE or sector_size & (sector_size - 1):
         raise FormatError(f"{device}: {size} bytes in sectors of {sector_size} are no disk")
@@ -168,7 +181,7 @@ class _Reader:
     # --- MBR --------------------------------------------------------------------------------------
 
     def _mbr_partitions(self, entries: tuple[_Entry, ...], signature: int) -> Iterator[Partition]:
-        extended = [entry for entry in entries if entry.is_extended]
+        extended = [entry for entry in entries if entry.is_extended and entry.length]
         for number, entry in enumerate(entries, start=1):
             if entry.type and entry.length:
                 found = self._partition(number, entry, signature)
@@ -243,8 +256,21 @@ class _Reader:
         for _, fault in faults:
             if isinstance(fault, CutOffError):
                 raise fault
+        if self.sector != _ADVANCED and self._has_gpt_of(_ADVANCED):
+            raise SectorSizeError(
+                f"{self.device}: its GPT counts in sectors of {_ADVANCED} bytes", _ADVANCED
+            )
         why = "; ".join(f"{name}: {fault}" for name, fault in faults)
         raise self._fail(f"its MBR announces a GPT, but no copy is sound ({why})")
+
+    def _has_gpt_of(self, sector_size: int) -> bool:
+        """Tell whether there is a sound GPT with sectors of another size."""
+        other = replace(self, sector=sector_size)
+        for sector in (1, other.sectors - 1):
+            with suppress(FormatError):
+                other._gpt_partitions(other._header(sector))
+                return True
+        return False
 
     def _header(self, sector: int) -> _Header:
         raw = self.read(sector * self.sector, self.sector)

@@ -4,7 +4,7 @@ As much as can be told for certain, and matters before anything is mounted: what
 whether there can be a system at all. Names are blkid(8)'s. Sources: LUKS1 and LUKS2 On-Disk Format
 Specification; libbde, "BitLocker Drive Encryption (BDE) format"; libfvde, "FileVault Drive
 Encryption format"; Apple File System Reference, `nx_superblock_t`; md(4); and for the filesystems
-those that `superblock` names.
+those that `superblock` names, Linux' Documentation/filesystems, and bcachefs' superblock.
 """
 
 from __future__ import annotations
@@ -57,6 +57,9 @@ _SUPERBLOCKS: Final = (
     ("btrfs", (64 << 10) + 64, b"_BHRfS_M"),
     ("jfs", 32 << 10, b"JFS1"),
     ("swap", 4086, b"SWAPSPACE2"),
+    ("f2fs", 1024, b"\x10\x20\xf5\xf2"),
+    ("squashfs", 0, b"hsqs"),
+    ("bcachefs", 4120, bytes.fromhex("c68573f64e1a45ca8265f57f48ba6d81")),
 )
 
 

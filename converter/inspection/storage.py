@@ -271,7 +271,8 @@ def first_table_damaged(error: FormatError) -> DamagedInputError:
     return DamagedInputError(
         "partition-table-damaged",
         f"the partition table of the first disk makes no sense: {error}",
-        hint="export the machine again; give the boot disk first",
+        hint="export the machine again; give the boot disk first; if the machine itself has it so,"
+        " put it right there (sfdisk --list --verify DISK)",
     )
 
 

@@ -64,7 +64,8 @@ class SourceDisk:
     """One disk of the source, its headers read and found sound.
 
     `subformat` is the format's own word (streamOptimized, fixed, dynamic, …), "" if it has none.
-    `extents` is empty unless the disk's data is in other files than `file`.
+    `extents` is empty unless the disk's data is in other files than `file`. `was_compressed` tells
+    whether it was given compressed as a whole, and `file` is what came of it.
     """
 
     label: str
@@ -73,6 +74,7 @@ class SourceDisk:
     virtual_size: int
     file: ByteRange
     extents: tuple[Extent, ...] = ()
+    was_compressed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from converter.errors import Faults, UsageError
 from converter.model import ContainerFormat, Source
-from converter.source import machine
+from converter.source import machine, manifest
 from converter.source.probe import detect, open_disk
 from converter.source.reader import Reader, whole
 
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from converter.model import Finding, SourceDisk
+    from converter.source.manifest import Listed
 
 _MACHINES = {ContainerFormat.OVA: machine.open_ova, ContainerFormat.OVF: machine.open_ovf}
+_QUICK = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,16 @@ class Opening:
     source: Source
     places: tuple[SourceDisk | None, ...]
     faults: Faults
+    listed: tuple[Listed, ...] = ()
+
+    def verify(self, *, is_refused: bool = False) -> None:
+        """Keep in `faults` what is not what a manifest says of it.
+
+        Of a source that is refused anyway no more is read than takes a second.
+        """
+        is_quick = sum(line.file.length for line in self.listed) <= _QUICK
+        if is_quick or not (is_refused or self.faults.errors):
+            manifest.verify(self.listed, self.faults)
 
 
 def open_source(paths: Sequence[Path], *, work: Path) -> Source:
@@ -43,6 +55,7 @@ def open_source(paths: Sequence[Path], *, work: Path) -> Source:
     `DamagedInputError`, `GuestRefusedError`, or `UsageError` for what cannot be read at all.
     """
     opening = survey(paths, work=work)
+    opening.verify()
     opening.faults.raise_all()
     return opening.source
 
@@ -56,17 +69,19 @@ def survey(paths: Sequence[Path], *, work: Path) -> Opening:
     formats = _formats(paths, faults)
     places: list[SourceDisk | None] = []
     findings: list[Finding] = []
+    listed: tuple[Listed, ...] = ()
     for path, form in zip(paths, formats, strict=True):
         with Reader(whole(path)) as reader, faults.kept():
             if form in _MACHINES:
-                places, findings = _MACHINES[form](reader, faults, work=work)
+                opened = _MACHINES[form](reader, faults, work=work)
+                places, findings, listed = opened.disks, opened.findings, opened.listed
                 continue
             places.append(None)
             if form is not None:
                 places[-1] = open_disk(reader, form, work=work)
     disks = tuple(disk for disk in places if disk is not None)
     source = Source(tuple(paths), formats[0] or ContainerFormat.RAW, disks, tuple(findings))
-    return Opening(source, tuple(places), faults)
+    return Opening(source, tuple(places), faults, listed)
 
 
 def _formats(paths: Sequence[Path], faults: Faults) -> list[ContainerFormat | None]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import zstandard
 
-from converter.errors import DamagedInputError, disk_full, writing_failed
+from converter.errors import DamagedInputError, GuestRefusedError, disk_full, writing_failed
 from converter.source import sparse
 
 if TYPE_CHECKING:
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 _INPUT: Final = 4 << 10
 # What is kept free on the disk that is unpacked to.
 _RESERVE: Final = 256 << 20
-# xz -9 needs 65 MiB; a header may ask for 4 GiB.
+# xz -9 needs 65 MiB; a header may ask for 4 GiB. The limit of zstd is its own, 128 MiB.
 _MEMORY: Final = 512 << 20
+# What the two say of more.
+_TOO_LARGE: Final = ("Memory usage limit", "requires too much memory")
 _MAGICS: Final = {
     "gzip": b"\x1f\x8b\x08",
     "xz": b"\xfd7zXZ\0",
@@ -67,7 +69,8 @@ def kind(head: bytes) -> str:
 def unpack(reader: Reader, work: Path) -> Path:
     """Decompress a file into `work` and give where.
 
-    Raises `DamagedInputError` ``compression-damaged``, `HostError` ``disk-full``.
+    Raises `DamagedInputError` ``compression-damaged``, `GuestRefusedError`
+    ``compression-memory``, `HostError` ``disk-full``.
     """
     name = kind(reader.head(16))
     descriptor, target = tempfile.mkstemp(prefix="unpacked", dir=work)
@@ -99,11 +102,21 @@ def _pieces(reader: Reader, name: str) -> Iterator[bytes]:
             try:
                 yield stream.decompress(packed)
             except (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
+                if any(word in str(error) for word in _TOO_LARGE):
+                    raise _too_large(reader, name) from error
                 raise _damaged(reader, name, str(error)) from error
             packed = stream.unused_data if stream.eof else b""
             stream = None if stream.eof else stream
     if stream is not None:
         raise _damaged(reader, name, "it ends too early")
+
+
+def _too_large(reader: Reader, name: str) -> GuestRefusedError:
+    return GuestRefusedError(
+        "compression-memory",
+        f"{reader.name}: the {name} data wants more memory to be decompressed than it is given",
+        hint="decompress it (xz -dk, zstd -dk --long=31), and give what is inside",
+    )
 
 
 def _damaged(reader: Reader, name: str, what: str) -> DamagedInputError:

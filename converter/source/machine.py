@@ -3,12 +3,14 @@
 What is wrong with one disk, or with the manifest, does not keep the other disks from being opened:
 it is kept in `Faults`, and the disk's place stays empty.
 
-The manifest is verified, and then the disks are opened in the machine's order. What an OVF names is
-looked for in the archive, or in the OVF's own directory, and nowhere else.
+The disks are opened in the machine's order. What an OVF or its manifest names is looked for in the
+archive, or in the OVF's own directory, and nowhere else. What the manifest says of whole files is
+not verified here: that takes its time, and what is refused should be so at once.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -25,21 +27,30 @@ if TYPE_CHECKING:
 
     from converter.errors import Faults
     from converter.model import ByteRange, SourceDisk
+    from converter.source.manifest import Listed
     from converter.source.ovf import DiskReference
 
     Find = Callable[[str], ByteRange]
-    Opened = tuple[list[SourceDisk | None], list[Finding]]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A machine's disks, None for one that is no good; what to say of it, and what to verify."""
+
+    disks: list[SourceDisk | None]
+    findings: list[Finding]
+    listed: tuple[Listed, ...]
 
 
 def open_ova(reader: Reader, faults: Faults, *, work: Path) -> Opened:
-    """Open the disks of an OVA; its manifest is verified first."""
-    members = ova.members(reader)
-    if "ova.xml" in members:
+    """Open the disks of an OVA."""
+    if ova.first_name(reader) == "ova.xml":
         raise GuestRefusedError(
             "container-xva",
             f"{reader.name}: is an XVA, XenServer's own format",
             hint="export the machine as OVF/OVA, with its disks as VHD",
         )
+    members = ova.members(reader)
     descriptors = [name for name in members if name.lower().endswith(".ovf")]
     if len(descriptors) != 1:
         raise DamagedInputError(
@@ -61,12 +72,14 @@ def open_ova(reader: Reader, faults: Faults, *, work: Path) -> Opened:
             )
         return members[plain]
 
+    listed: list[Listed] = []
     for name in members:
         if name.lower().endswith(".mf"):
-            with Reader(members[name], name=f"{reader.name}: {name}") as listed, faults.kept():
-                manifest.verify(listed, find, faults)
+            with faults.kept(), Reader(members[name], name=f"{reader.name}: {name}") as lines:
+                listed += manifest.parse(lines, find, faults)
     with Reader(members[descriptor], name=f"{reader.name}: {descriptor}") as text:
-        return _open_disks(text, find, faults, work=work, archive=reader.name)
+        disks, findings = _open_disks(text, find, faults, work=work, archive=reader.name)
+    return Opened(disks, findings, tuple(listed))
 
 
 def open_ovf(reader: Reader, faults: Faults, *, work: Path) -> Opened:
@@ -76,25 +89,31 @@ def open_ovf(reader: Reader, faults: Faults, *, work: Path) -> Opened:
     def find(name: str) -> ByteRange:
         return beside(path, name.removeprefix("./"))
 
-    listed = path.with_suffix(".mf")
-    if listed.exists():
-        with faults.kept(), Reader(find(listed.name), name=str(listed)) as lines:
-            manifest.verify(lines, find, faults)
-    return _open_disks(reader, find, faults, work=work, archive="")
+    beside_it = path.with_suffix(".mf")
+    listed: tuple[Listed, ...] = ()
+    if beside_it.exists():
+        with faults.kept(), Reader(find(beside_it.name), name=str(beside_it)) as lines:
+            listed = manifest.parse(lines, find, faults)
+    disks, findings = _open_disks(reader, find, faults, work=work, archive="")
+    return Opened(disks, findings, listed)
 
 
-def _open_disks(reader: Reader, find: Find, faults: Faults, *, work: Path, archive: str) -> Opened:
+def _open_disks(
+    reader: Reader, find: Find, faults: Faults, *, work: Path, archive: str
+) -> tuple[list[SourceDisk | None], list[Finding]]:
     if reader.length > ovf.LIMIT:
         raise damaged("ovf-invalid", reader.name, f"an OVF of {reader.length} bytes")
     disks: list[SourceDisk | None] = []
-    findings = []
-    for reference in ovf.parse(reader.name, reader.read(0, reader.length)):
-        if not reference.href:
+    machine = ovf.parse(reader.name, reader.read(0, reader.length), faults)
+    findings = [_unattached(reader.name, identifier) for identifier in machine.unattached]
+    for reference in machine.disks:
+        if reference is not None and not reference.href:
             findings.append(_blank(reader.name, reference.identifier))
             continue
         disks.append(None)
         with faults.kept():
-            disks[-1] = _open_disk(reference, find, work=work, archive=archive)
+            if reference is not None:
+                disks[-1] = _open_disk(reference, find, work=work, archive=archive)
     if not disks:
         raise GuestRefusedError(
             "ovf-no-disk",
@@ -131,6 +150,16 @@ def _found(find: Find, href: str) -> ByteRange:
         return find(href)
     except DamagedInputError:
         return find(plain)
+
+
+def _unattached(name: str, identifier: str) -> Finding:
+    return Finding(
+        Severity.WARNING,
+        "ovf-unattached-disk",
+        f"{name}: describes the disk {identifier!r}, which no drive holds: it is left out",
+        "attach it to the machine and export that again, or give its file as a disk, if it is"
+        " needed",
+    )
 
 
 def _blank(name: str, identifier: str) -> Finding:

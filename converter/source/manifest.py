@@ -4,46 +4,81 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from converter.errors import DamagedInputError
 from converter.source.reader import Reader, damaged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from converter.errors import Faults
     from converter.model import ByteRange
 
 _LIMIT: Final = 1 << 20
 _PIECE: Final = 4 << 20
-_LINE: Final = re.compile(r"(SHA1|SHA256|SHA512)\s*\((.+)\)\s*=\s*([0-9A-Fa-f]+)")
+# OpenSSL 3 writes SHA2-256.
+_LINE: Final = re.compile(
+    r"SHA-?(1|(?:2-)?(?:256|512))\s*\((.+)\)\s*=\s*([0-9A-F]+)", re.IGNORECASE
+)
 
 
-def verify(reader: Reader, find: Callable[[str], ByteRange], faults: Faults) -> None:
-    """Check every file that the manifest lists; `find` gives a file by its name.
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A line of the manifest `manifest`: the digest that a file is to have, in hexadecimal."""
 
-    Files that are not what it says (``ova-manifest-mismatch``), or cannot be had, are kept in
-    `faults`. Raises `DamagedInputError` ``ova-manifest-invalid``.
+    manifest: str
+    name: str
+    file: ByteRange
+    algorithm: str
+    expected: str
+
+
+def parse(reader: Reader, find: Callable[[str], ByteRange], faults: Faults) -> tuple[Listed, ...]:
+    """Give what the manifest lists; `find` gives a file by its name.
+
+    Files that cannot be had are kept in `faults`. Raises `DamagedInputError`
+    ``ova-manifest-invalid``.
     """
     if reader.length > _LIMIT:
-        raise damaged("ova-manifest-invalid", reader.name, f"a manifest of {reader.length} bytes")
+        raise _invalid(reader.name, f"a manifest of {reader.length} bytes")
     # The names are those of the archive: bytes that are no UTF-8 are kept apart (surrogateescape).
     text = reader.read(0, reader.length).decode("utf-8-sig", "surrogateescape")
-    seen: dict[tuple[str, str], str] = {}
+    found: dict[Listed, None] = {}
     for line in filter(None, map(str.strip, text.split("\n"))):
         match = _LINE.fullmatch(line)
         if match is None:
-            raise damaged("ova-manifest-invalid", reader.name, f"not a manifest line: {line!r}")
-        algorithm, name, expected = match.groups()
+            raise _invalid(reader.name, f"not a manifest line: {line!r}")
+        algorithm, name, expected = f"sha{match[1][-3:]}", match[2], match[3].lower()
         with faults.kept():
-            if (algorithm, name) not in seen:
-                seen[algorithm, name] = _digest(find(name), algorithm.lower())
-            found = seen[algorithm, name]
-            if found != expected.lower():
-                raise _mismatch(
-                    reader.name, f"the {algorithm} of {name!r}", found, expected.lower()
-                )
+            found[Listed(reader.name, name, find(name), algorithm, expected)] = None
+    return tuple(found)
+
+
+def verify(listed: Sequence[Listed], faults: Faults) -> None:
+    """Check every file that is listed: what is not as it should be is kept in `faults`.
+
+    The code is ``ova-manifest-mismatch``.
+    """
+    digests: dict[tuple[ByteRange, str], str] = {}
+    for line in listed:
+        key = line.file, line.algorithm
+        with faults.kept():
+            if key not in digests:
+                digests[key] = _digest(*key)
+            if digests[key] != line.expected:
+                what = f"the {line.algorithm.upper()} of {line.name!r}"
+                raise _mismatch(line.manifest, what, digests[key], line.expected)
+
+
+def _invalid(manifest: str, what: str) -> DamagedInputError:
+    return damaged(
+        "ova-manifest-invalid",
+        manifest,
+        what,
+        hint="copy it or export it again; a manifest may also be left out",
+    )
 
 
 def _mismatch(manifest: str, what: str, found: str, expected: str) -> DamagedInputError:

@@ -39,6 +39,11 @@ class _Header:
     size: int
 
 
+def first_name(reader: Reader) -> str:
+    """Give the name of the first member of an archive, "" if there is none."""
+    return next((header.name.removeprefix("./") for header in _headers(reader)), "")
+
+
 def members(reader: Reader) -> dict[str, ByteRange]:
     """Give the members of an archive by their names, in its order.
 

@@ -18,8 +18,10 @@ from converter.errors import GuestRefusedError
 from converter.source.reader import damaged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from xml.etree.ElementTree import Element
+
+    from converter.errors import Faults
 
 LIMIT: Final = 2 << 20
 # More than any hypervisor attaches; how many are converted is for the policy to say.
@@ -40,11 +42,23 @@ class DiskReference:
     compression: str
 
 
-def parse(name: str, data: bytes) -> list[DiskReference]:
-    """Give the disks of an OVF in the order in which the machine has them.
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The disks of a machine in the order in which it has them, None for one that is no good.
 
-    Raises `DamagedInputError` ``ovf-invalid``, `GuestRefusedError` ``ova-chunked-disk``,
-    ``ovf-several-machines``, ``ovf-delta-disk``, ``ovf-compression``.
+    `unattached` are the identifiers of disks that are described, and that no drive holds.
+    """
+
+    disks: tuple[DiskReference | None, ...]
+    unattached: tuple[str, ...]
+
+
+def parse(name: str, data: bytes, faults: Faults) -> Machine:
+    """Read an OVF; what is wrong with one of its disks is kept in `faults`.
+
+    That is `DamagedInputError` ``ovf-invalid``, `GuestRefusedError` ``ova-chunked-disk``,
+    ``ovf-several-machines``, ``ovf-delta-disk``, ``ovf-compression``. Raises the first for what is
+    no OVF, and ``too-many-disks``.
     """
     if len(data) > LIMIT:
         raise damaged("ovf-invalid", name, f"an OVF of {len(data)} bytes")
@@ -54,18 +68,20 @@ def parse(name: str, data: bytes) -> list[DiskReference]:
         raise damaged("ovf-invalid", name, f"the OVF cannot be read: {error}") from error
     if _name(root) != "Envelope":
         raise damaged("ovf-invalid", name, f"is no OVF: its root element is {_name(root)!r}")
-    return _Envelope(name, root).references()
+    return _Envelope(name, root, faults).machine()
 
 
 class _Envelope:
-    def __init__(self, name: str, root: Element) -> None:
+    def __init__(self, name: str, root: Element, faults: Faults) -> None:
         self._name = name
         self._root = root
+        self._faults = faults
         self._files = {_attribute(item, "id"): item for item in _all(root, "File")}
         self._disks = {_attribute(item, "diskId"): item for item in _all(root, "Disk")}
 
-    def references(self) -> list[DiskReference]:
-        self._refuse_several_machines()
+    def machine(self) -> Machine:
+        with self._faults.kept():
+            self._refuse_several_machines()
         attached = self._attached()
         if not attached:  # no hardware section, or one that tells nothing of disks
             attached = [("disk", identifier) for identifier in self._disks]
@@ -76,7 +92,20 @@ class _Envelope:
                 f"{self._name}: the machine has {len(drives)} disks",
                 hint="export it with fewer disks",
             )
-        return [self._reference(kind, key) for kind, key in drives]
+        return Machine(tuple(self._references(drives)), tuple(self._unattached(drives)))
+
+    def _references(self, drives: Iterable[tuple[str, str]]) -> Iterator[DiskReference | None]:
+        for kind, key in drives:
+            found = None
+            with self._faults.kept():
+                found = self._reference(kind, key)
+            yield found
+
+    def _unattached(self, drives: Collection[tuple[str, str]]) -> Iterator[str]:
+        for identifier, disk in self._disks.items():
+            by_file = ("file", _attribute(disk, "fileRef"))
+            if ("disk", identifier) not in drives and by_file not in drives:
+                yield identifier
 
     def _refuse_several_machines(self) -> None:
         systems = [_attribute(item, "id") for item in _all(self._root, "VirtualSystem")]

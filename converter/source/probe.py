@@ -6,8 +6,10 @@ damaged or was renamed, and taking it as raw would hand off nonsense.
 
 from __future__ import annotations
 
+import codecs
 import re
 import stat
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from converter.errors import DamagedInputError, GuestRefusedError
@@ -42,6 +44,17 @@ _FOREIGN: Final = (
     (0, b"Rar!", "a rar archive"),
     (0, b"\x04\x22\x4d\x18", "compressed with lz4"),
     (0, b"\x89LZO", "compressed with lzop"),
+    (0, b"LZIP", "compressed with lzip"),
+    (0, b"\x5d\0\0", "compressed with lzma"),
+    (0, b"\x1f\x9d", "compressed with compress"),
+    (0, b"MSCF\0\0\0\0", "a cabinet file"),
+    (0, b"!<arch>\n", "an archive of ar, as Debian's packages are"),
+    (0, b"\xed\xab\xee\xdb", "a package of RPM"),
+    (0, b"07070", "an archive of cpio, as an initramfs is"),
+    (0, b"VMA\0", "a backup of Proxmox VE (VMA)"),
+    (0, b"EVF\x09\x0d\x0a\xff\0", "a forensic image of EnCase (E01)"),
+    (0, b"\xd2\xbe\xd2\xbe", "a saved state of VMware"),
+    (0, b"MRVN", "the firmware variables of VMware"),
     (0, b"%PDF", "a PDF document"),
     (0, b"\x7fELF", "a program"),
     (0, b"MSWIM\0\0\0", "a Windows image (WIM)"),
@@ -50,8 +63,10 @@ _FOREIGN: Final = (
     (0, b"WithouFreSpacExt", "a Parallels image"),
     (0, b"Bochs Virtual HD Image", "a Bochs image"),
     (32769, b"CD001", "a CD or DVD image (ISO 9660)"),
+    (32769, b"BEA01", "a CD or DVD image (UDF)"),
 )
-_TEXT: Final = frozenset(b"\t\n\r\f") | frozenset(range(32, 127))
+_DMG: Final = b"koly"
+_CONTROLS: Final = frozenset(range(32)) - frozenset(b"\t\n\r\f\v\b\x1b")
 # The data of a VMDK whose descriptor is another file.
 _FLAT: Final = re.compile(r"-(flat|f\d{3})\.vmdk$", re.IGNORECASE)
 _FORMATS: Final = "an OVA, VMDK, VHD, VHDX, qcow2, VDI or raw image"
@@ -130,9 +145,24 @@ def _foreign(reader: Reader, head: bytes) -> str:
     """Say what a file is that is no disk, "" if it may be one."""
     if reader.length < 512:
         return f"only {reader.length} bytes long"
-    if b"\n" in head[:512] and all(byte in _TEXT for byte in head[:512]):
+    if _is_text(head[:512]):
         return "text"
+    if reader.read(reader.length - 512, 4) == _DMG:
+        return "a disk image of macOS (DMG)"
     return next((what for at, mark, what in _FOREIGN if head[at:].startswith(mark)), "")
+
+
+def _is_text(head: bytes) -> bool:
+    """Tell whether a file begins as text does, in UTF-8 or UTF-16."""
+    encoding = "utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
+    try:
+        # What is cut off at the end is no error.
+        text = codecs.getincrementaldecoder(encoding)().decode(head)
+    except UnicodeDecodeError:
+        return False
+    # A disk may be filled with any letter.
+    is_likely = "\n" in text or text.lstrip("\ufeff \t\r").startswith(("<", "{", "["))
+    return is_likely and not any(ord(letter) in _CONTROLS for letter in text)
 
 
 def open_disk(  # noqa: PLR0911 - a table
@@ -173,7 +203,7 @@ def _open_compressed(reader: Reader, work: Path) -> SourceDisk:
         form = detect(inner, claimed="")
         if form is ContainerFormat.COMPRESSED_RAW:
             raise _nested(reader.name, form)
-        return open_disk(inner, form, work=work, find=find)
+        return replace(open_disk(inner, form, work=work, find=find), was_compressed=True)
 
 
 def _nested(name: str, form: ContainerFormat) -> GuestRefusedError:

@@ -42,7 +42,7 @@ def open_vdi(reader: Reader) -> SourceDisk:
     size, blocks = layout.size, layout.blocks
     if version >> 16 != 1:
         raise damaged("vdi-version", reader.name, f"a VDI of version {version >> 16}")
-    if kind in _CHILDREN or any(header[440:456]):
+    if kind in _CHILDREN or any(header[424:456]):
         raise GuestRefusedError(
             "vdi-differencing",
             f"{reader.name}: is a VDI that holds only what differs from another"

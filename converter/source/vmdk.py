@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from converter.errors import GuestRefusedError
+from converter.errors import Faults, GuestRefusedError
 from converter.model import ByteRange, DiskFormat, Extent, SourceDisk
 from converter.source import vmdk_descriptor as descriptors
 from converter.source import vmdk_sparse as sparse
@@ -30,6 +30,7 @@ _MAPPINGS: Final = ("vmfsrawdevicemap", "vmfspassthroughrawdevicemap", "vmfsrdm"
                     "fulldevice", "partitioneddevice")  # fmt: skip
 # What QEMU looks for, anywhere in a descriptor.
 _PARENT_HINT: Final = "parentfilenamehint"
+_ENCRYPTING_FILTER: Final = "vmwarevmcrypt"
 _DESCRIPTOR: Final = "give the descriptor, the small .vmdk file, with all its extents beside it"
 
 
@@ -109,15 +110,17 @@ def _open_descriptor(reader: Reader, find: Callable[[str], ByteRange]) -> Source
     _refuse_unsupported(reader.name, text, descriptor)
     descriptors.check_complete(reader.name, descriptor)
     last = len(descriptor.extents) - 1
-    extents = tuple(
-        _extent(reader.name, line, find, is_last=number == last)
-        for number, line in enumerate(descriptor.extents)
-    )
+    extents: list[Extent] = []
+    faults = Faults()
+    for number, line in enumerate(descriptor.extents):
+        with faults.kept():
+            extents.append(_extent(reader.name, line, find, is_last=number == last))
+    faults.raise_all()
     size = sum(extent.sectors for extent in extents) * SECTOR
     if size == 0:
         raise size_zero(reader.name)
     kind = descriptor.create_type or "custom"
-    return SourceDisk(reader.label, DiskFormat.VMDK, kind, size, reader.file, extents)
+    return SourceDisk(reader.label, DiskFormat.VMDK, kind, size, reader.file, tuple(extents))
 
 
 def _extent(
@@ -168,6 +171,13 @@ def _refuse_unsupported(name: str, text: bytes, descriptor: Descriptor) -> None:
         )
     if "sesparse" in kinds:
         raise _sesparse(name)
+    if _is_encrypted(descriptor):
+        raise GuestRefusedError(
+            "encrypted-disk",
+            f"{name}: is encrypted by VMware",
+            hint="decrypt it there (vSphere: VM Policies, Edit VM Storage Policies; Workstation: VM"
+            " Settings, Options, Access Control) and export the machine again",
+        )
     parent = descriptor.settings.get("parentcid", _NO_PARENT).lower()
     hinted = _PARENT_HINT.encode() in text.lower()
     if parent != _NO_PARENT or hinted or "vmfssparse" in kinds:
@@ -178,6 +188,13 @@ def _refuse_unsupported(name: str, text: bytes, descriptor: Descriptor) -> None:
             hint="consolidate the machine's snapshots and export it again",
             service_message=UNSUPPORTED,
         )
+
+
+def _is_encrypted(descriptor: Descriptor) -> bool:
+    """Tell whether a descriptor has the keys of encrypted data, or ESX's filter that encrypts."""
+    settings = descriptor.settings
+    is_filtered = _ENCRYPTING_FILTER in settings.get("ddb.iofilters", "").lower()
+    return is_filtered or any(key.startswith("encryption") for key in settings)
 
 
 def _sesparse(name: str) -> GuestRefusedError:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import gzip
 import tarfile
+import uuid
 import zipfile
 from typing import TYPE_CHECKING
 
 from converter import process
 from images.exports import write_ova
 from tests.refusals.row import AWS, Row
+from tests.unit.disk.test_table import LINUX, gpt_image
 from tests.unit.source import build
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ CHUNKED = (
     "Disk validation failed [OVF file parsing error: OVA with chunked disk files is not supported]"
 )
 SECTORS = 2048
+ADVANCED = (LINUX, uuid.UUID(int=1), 256, 511, 0, "root")
 
 
 def qemu(name: str, form: str, *options: str, size: str = "4M") -> Build:
@@ -82,6 +85,12 @@ def qcow2_on_a_host_file(directory: Path) -> Sequence[Path]:
 
 def qcow2_with_its_data_elsewhere(directory: Path) -> Sequence[Path]:
     return qemu("guest.qcow2", "qcow2", "-o", f"data_file={directory}/data")(directory)
+
+
+def in_zstd_with_large_window(directory: Path) -> Sequence[Path]:
+    path = directory / "a.raw.zst"
+    process.run(["zstd", "-q", "-1", "--long=28", "-o", str(path)], stdin=bytes(MIB))
+    return [path]
 
 
 def ova(directory: Path) -> Path:
@@ -256,17 +265,36 @@ REFUSED_ALWAYS = (
     Row("a qcow2 with its data elsewhere", qcow2_with_its_data_elsewhere, ("foreign-file",)),
     Row("a qcow of version 1", qemu("a.img", "qcow"), ("format-unknown",)),
     Row("a zip archive", zipped, ("format-unknown",)),
+    Row("a disk in zstd with a large window", in_zstd_with_large_window, ("compression-memory",)),
+    Row(
+        "a disk of sectors of 4096 bytes",
+        stored("a.raw", lambda: bytes(gpt_image(ADVANCED, sector=4096).data)),
+        ("sector-size",),
+    ),
+    Row(
+        "a VMDK encrypted by VMware",
+        stored(
+            "a.vmdk",
+            lambda: build.descriptor(
+                ['RW 128 VMFS "a-flat.vmdk"'], kind="vmfs", extra='encryptionKeys="vmware:key/x"'
+            ).encode(),
+        ),
+        ("encrypted-disk",),
+    ),
     Row("an OVA in gzip", ova_in_gzip, ("container-nested",)),
     Row(
         "an XVA",
-        stored("a.xva", lambda: build.tar(("ova.xml", b"<value/>"))),
+        stored("a.xva", lambda: build.tar(("ova.xml", b"<value/>"), ("Ref:10/00000000", b"x"))),
         ("container-xva",),
     ),
     Row("an OVA with a link in it", ova_with_a_link, ("ova-member",)),
     Row("a VMDK of two files in an OVA", ova_of_split_disk, ("ova-split-vmdk",)),
     Row(
         "an OVF of two machines",
-        packed(build.ovf(systems=build.system("one") + build.system("two"))),
+        packed(
+            build.ovf(systems=build.system("one") + build.system("two")),
+            ("a.vmdk", build.sparse_vmdk({}, SECTORS)),
+        ),
         ("ovf-several-machines",),
     ),
     Row("an OVF of a snapshot", packed(build.ovf(disks=[_DELTA])), ("ovf-delta-disk",)),

@@ -67,6 +67,17 @@ def test_containers(given: Source, code: str, *, aws: bool, everywhere: bool) ->
         assert all(finding.hint for finding in found if finding.severity is Severity.ERROR)
 
 
+def test_disks_in_other_containers_are_judged_each() -> None:
+    """What the service does not read, it does not read as a second disk, or in an OVA, either."""
+    first, second = source(2).disks
+    for other in (replace(second, format=DiskFormat.VDI), replace(second, was_compressed=True)):
+        given = replace(source(), disks=(first, other))
+        errors = [item.code for item in judge_source(given, Policy.AWS)]
+        assert errors == ["container-not-in-service"]
+        assert not is_refused(judge_source(given, Policy.OPEN))
+    assert judge_source(qcow2(), Policy.AWS)[1:] == ()
+
+
 def test_what_was_found_when_opening_is_kept() -> None:
     assert WARNING in judge_source(replace(source(), findings=(WARNING,)), Policy.OPEN)
 

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import converter.source
 from converter.errors import DamagedInputError, GuestRefusedError, InputError
 from converter.model import Policy, Severity, Wanted
 from converter.preflight import device_name, open_and_judge
 from tests.unit.disk.test_table import ESP, LINUX, ONE, SIZE, TWO, Image, gpt_image, put_grub
-from tests.unit.source.build import dynamic_vhd, fixed_vhd, qcow2, stored
+from tests.unit.source.build import dynamic_vhd, fixed_vhd, ovf, qcow2, stored, tar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 SECOND = 4096 * 512
 LUKS = b"LUKS\xba\xbe\0\2"
 EXT4 = (1080, b"\x53\xef")
+FLAT = ovf(['<File ovf:href="a.img" ovf:id="f0"/>']).encode()
 BEYOND = (0, 0x83, 4096, SIZE // 512)
 
 
@@ -160,6 +162,14 @@ class TestTables:
         assert f"{place}.img: ends at byte {SIZE}" in error.message
         assert str(sum(BEYOND[2:]) * 512) in error.message
 
+    @pytest.mark.parametrize("place", [0, 1])
+    def test_of_other_sectors_are_refused(self, place: int, tmp_path: Path) -> None:
+        disks = [bootable(), bootable()]
+        disks[place] = gpt_image((LINUX, TWO[1], 256, 511, 0, "root"), sector=4096)
+        error = fault(tmp_path, *disks)
+        assert (error.exit_code, error.code) == (3, "sector-size")
+        assert f"{place}.img" in error.message
+
     def test_a_disk_that_says_its_size_was_not_cut_off(self, tmp_path: Path) -> None:
         first, second = fixed_vhd(bytes(bootable().data)), fixed_vhd(bytes(cut_off().data))
         found = judged(tmp_path, first, second, ending="vhd")
@@ -194,6 +204,37 @@ def test_damage_does_not_hide_what_else_is_wrong(tmp_path: Path) -> None:
     ]
     # The first disk keeps its name, though it cannot be opened.
     assert "/dev/sdb2" in caught.value.findings[-1].message
+
+
+class TestManifest:
+    """What is refused is so at once: whole files are not read for it, unless they are small."""
+
+    def machine(self, directory: Path, disk: Image) -> Path:
+        manifest = f"SHA256(a.img)= {0:064x}\n".encode()
+        members = (("vm.ovf", FLAT), ("vm.mf", manifest), ("a.img", bytes(disk.data)))
+        return stored(directory, "a.ova", tar(*members))
+
+    def fault(self, directory: Path, disk: Image) -> InputError:
+        with pytest.raises(InputError) as caught:
+            open_and_judge([self.machine(directory, disk)], Wanted(), work=directory)
+        return caught.value
+
+    def test_of_what_is_sound(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(converter.source, "_QUICK", 0)
+        assert self.fault(tmp_path, bootable()).code == "ova-manifest-mismatch"
+
+    def test_of_a_small_machine_all_is_told(self, tmp_path: Path) -> None:
+        found = self.fault(tmp_path, bootable((0, LUKS))).findings
+        assert {finding.code for finding in found} == {"ova-manifest-mismatch", "encrypted-volume"}
+        found = self.fault(tmp_path, cut_off()).findings
+        assert {finding.code for finding in found} == {"ova-manifest-mismatch", "truncated"}
+
+    def test_of_a_large_one_not(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(converter.source, "_QUICK", 0)
+        path = self.machine(tmp_path, bootable((0, LUKS)))
+        found = open_and_judge([path], Wanted(), work=tmp_path)[1]
+        assert codes(found) == [("error", "encrypted-volume")]
+        assert [item.code for item in self.fault(tmp_path, cut_off()).findings] == ["truncated"]
 
 
 def test_refusals_stay_refusals(tmp_path: Path) -> None:

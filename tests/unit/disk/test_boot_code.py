@@ -43,6 +43,7 @@ def legacy(following: int) -> bytes:
 
 WINDOWS = sector((0, b"\x33\xc0\x8e\xd0"), (0x163, b"Invalid partition table\0"))
 PARTED = sector((0, b"\xfa\xb8\x00\x10\x8e\xd0\xbc\x00\xb0"))
+OLD_CODE = b"\x05\0N\0T\0L\0D\0R\0\x04\0$\0I\x003\x000\0".ljust(512, b"\xcc")
 NTFS = sector((0, b"\xeb\x52\x90NTFS    "), (0x54, b"\xfa\x33\xc0"))
 EXTLINUX = sector((0, b"\xeb\x58\x90EXTLINUX"), (0x5A, b"\xfa\x66"))
 SYSLINUX_FAT = sector((0, b"\xeb\x58\x90SYSLINUX"), (82, b"FAT32   "))
@@ -132,9 +133,11 @@ def test_one_whose_next_stage_is_gone_does_not_start(data: bytes) -> None:
         (SYSLINUX_FAT, True),
         (WINDOWS_FAT, True),
         (WINDOWS_FAT[:510] + bytes(2), False),
+        (WINDOWS_FAT.replace(b"BOOTMGR", b"NTLDR  "), True),
         (LINUX_FAT, False),
         (NTFS, False),
         (NTFS + windows_code(), True),
+        (NTFS + OLD_CODE, True),
         (NTFS[:510] + bytes(2) + windows_code(), False),
         (bytes(512) + windows_code(), False),
         (bytes(512), False),

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converter.disk.ntfs_boot import BootSector, parse, starts_windows, with_hidden_sectors
+from converter.disk.ntfs_boot import (
+    BootSector,
+    parse,
+    starts_old_windows,
+    starts_windows,
+    with_hidden_sectors,
+)
 from converter.formats import FormatError
 from converter.model import Partition
 from tests.unit.disk.ntfs_samples import SERIAL, boot_sector, format_ntfs, put, windows_code
@@ -57,6 +63,10 @@ def test_only_windows_own_code_starts_it() -> None:
     assert not starts_windows(bytes(512) + windows_code())
     assert not starts_windows(boot_sector(9))
     assert not starts_windows(b"")
+    old = b"\x05\0N\0T\0L\0D\0R\0\x04\0$\0I\x003\x000\0"
+    assert starts_old_windows(boot_sector(9) + old)
+    assert not starts_windows(boot_sector(9) + old)
+    assert not starts_old_windows(boot_sector(9) + windows_code())
 
 
 def test_both_copies_learn_where_they_are_and_nothing_else_changes() -> None:

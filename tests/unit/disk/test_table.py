@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converter.disk.table import CutOffError, read_table
+from converter.disk.table import CutOffError, SectorSizeError, read_table
 from converter.formats import FormatError
 from converter.model import Disk, TableType
 from tests.unit.disk.test_boot_code import core_image, grub2
@@ -138,6 +138,15 @@ def test_an_extended_partition_that_was_never_used_is_empty() -> None:
     assert [p.number for p in image.read().partitions] == [1, 2]
 
 
+def test_what_is_left_of_an_extended_partition_is_none() -> None:
+    """Linux passes over entries without a length."""
+    image = logical_image()
+    image.record(0, (0, 0x83, 2048, 2048), (0, 0x05, 0, 0), (0, 0x05, 4096, 8192))
+    assert [part.number for part in image.read().partitions] == [1, 3, 5, 6, 7]
+    image.record(0, (0, 0x83, 2048, 2048), (0, 0x05, 0, 0), (0, 0, 0, 0))
+    assert [part.number for part in image.read().partitions] == [1]
+
+
 def test_an_endless_chain_is_refused() -> None:
     image = logical_image()
     image.record(9096, (0, 0x82, 64, 1000), (0, 0x05, 2000, 2000))
@@ -204,6 +213,15 @@ def test_gpt_with_large_sectors() -> None:
     part = (LINUX, uuid.UUID(int=3), 256, 511, 0, "root")
     disk = gpt_image(part, sector=4096).read(sector_size=4096)
     assert [(p.start, p.size) for p in disk.partitions] == [(1 << 20, 1 << 20)]
+
+
+@pytest.mark.parametrize("damage", [0, 4096])
+def test_a_gpt_with_other_sectors_is_told_from_damage(damage: int) -> None:
+    image = gpt_image((LINUX, uuid.UUID(int=3), 256, 511, 0, "root"), sector=4096)
+    image.put(damage, bytes(446))
+    with pytest.raises(SectorSizeError, match="4096") as caught:
+        image.read()
+    assert caught.value.sector_size == 4096
 
 
 @pytest.mark.parametrize("damage", [512, 512 + 16, 512 + 40, 1024, 1024 + 128])

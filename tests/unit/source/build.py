@@ -287,6 +287,7 @@ def vdi(
     block: int = MIB,
     extra: int = 0,
     parent: bytes = bytes(16),
+    linked: bytes = bytes(16),
     table: Mapping[int, int] | None = None,
 ) -> bytes:
     count = -(-size // MIB)
@@ -299,7 +300,7 @@ def vdi(
     head += struct.pack("<IIIII", 0xBEDA107F, version, 400, kind, 0).ljust(276, b"\0")
     head += struct.pack("<II4II", 512, MIB, 0, 0, 0, 512, 0)
     head += struct.pack("<QIIII", size, block, extra, count, len(blocks))
-    head += b"u" * 16 + b"s" * 16 + bytes(16) + parent
+    head += b"u" * 16 + b"s" * 16 + linked + parent
     table_ = struct.pack(f"<{count}I", *entries)
     out = (head.ljust(512, b"\0") + table_).ljust(MIB, b"\0")
     return out + b"".join(blocks[number].ljust(MIB, b"\0") for number in sorted(blocks))

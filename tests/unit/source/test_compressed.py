@@ -7,6 +7,7 @@ import lzma
 import os
 import shutil
 import struct
+import zlib
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -141,6 +142,18 @@ def test_frames_to_skip_are_skipped(tmp_path: Path) -> None:
     packed = SKIPPABLE + zstandard.compress(RAW) + SKIPPABLE
     path = stored(tmp_path, "a.img.zst", packed)
     assert unpacked(path, tmp_path / "work") == RAW
+
+
+def test_what_takes_too_much_memory_is_not_damaged(tmp_path: Path) -> None:
+    # RFC 8878, 3.1.1: no content size, a window of 2^28; one raw block, the last.
+    frame = b"\x28\xb5\x2f\xfd\0\x90" + struct.pack("<I", 512 << 3 | 1)[:3] + bytes(512)
+    assert refusal(stored(tmp_path, "a.img.zst", frame)).code == "compression-memory"
+    # The .xz File Format 1.2.0, 3.1: a dictionary of 768 MiB in the block's header.
+    packed = bytearray(lzma.compress(RAW, check=lzma.CHECK_NONE, preset=0))
+    size = (packed[12] + 1) * 4
+    packed[12 + packed[12:24].index(b"\x21\1") + 2] = 35
+    packed[12 + size - 4 : 12 + size] = struct.pack("<I", zlib.crc32(packed[12 : 12 + size - 4]))
+    assert refusal(stored(tmp_path, "a.img.xz", bytes(packed))).code == "compression-memory"
 
 
 def test_two_disks_do_not_get_in_each_others_way(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converter.errors import ConversionError, DamagedInputError, GuestRefusedError
+from converter.errors import ConversionError, DamagedInputError, Faults, GuestRefusedError
 from converter.model import Severity
-from converter.source.ovf import parse
+from converter.source.ovf import Machine, parse
 from tests.unit.source.build import GRAIN, drive, ovf, pattern, stored, stream_vmdk, system, tar
 from tests.unit.source.opening import open_at
 
@@ -20,9 +20,16 @@ FILES = [f'<File ovf:href="{name}.vmdk" ovf:id="f-{name}"/>' for name in "abc"]
 DISKS = [f'<Disk ovf:diskId="{name}" ovf:fileRef="f-{name}"/>' for name in "abc"]
 
 
+def read(text: str | bytes) -> Machine:
+    faults = Faults()
+    machine = parse("vm.ovf", text.encode() if isinstance(text, str) else text, faults)
+    faults.raise_all()
+    return machine
+
+
 def order(items: str, disks: list[str] | None = None) -> str:
-    text = ovf(FILES, DISKS if disks is None else disks, items).encode()
-    return "".join(item.href[:1] or "-" for item in parse("vm.ovf", text))
+    machine = read(ovf(FILES, DISKS if disks is None else disks, items))
+    return "".join(item.href[:1] or "-" for item in machine.disks if item is not None)
 
 
 class TestOrder:
@@ -56,6 +63,11 @@ class TestOrder:
 
     def test_a_disk_in_two_configurations_is_one(self) -> None:
         assert order(drive("ovf:/disk/a") + drive("ovf:/disk/a", parent="4")) == "a"
+
+    def test_a_disk_that_no_drive_holds(self) -> None:
+        items = drive("ovf:/disk/a") + drive("ovf:/file/f-c", place="1")
+        assert read(ovf(FILES, DISKS, items)).unattached == ("b",)
+        assert read(ovf(FILES, DISKS, "")).unattached == ()
 
     def test_a_blank_disk(self) -> None:
         blank = ['<Disk ovf:capacity="10" ovf:diskId="x"/>', *DISKS]
@@ -98,7 +110,7 @@ class TestText:
     )
     def test_damage(self, text: str) -> None:
         with pytest.raises(DamagedInputError, match=r"^vm\.ovf: ") as caught:
-            parse("vm.ovf", text.encode())
+            read(text)
         assert caught.value.code == "ovf-invalid"
 
     @given(st.data())
@@ -108,7 +120,7 @@ class TestText:
             at = data.draw(st.integers(0, len(text) - 1))
             text[at : at + data.draw(st.integers(0, 20))] = data.draw(st.binary(max_size=5))
         try:
-            parse("vm.ovf", bytes(text))
+            read(bytes(text))
         except ConversionError as error:
             assert error.hint  # noqa: PT017 - either is right
 
@@ -139,13 +151,27 @@ class TestRefused:
     )
     def test_by_name(self, text: str, code: str) -> None:
         with pytest.raises(GuestRefusedError, match=r"^vm\.ovf: ") as caught:
-            parse("vm.ovf", text.encode())
+            read(text)
         assert caught.value.code == code
         assert caught.value.hint
 
+    def test_all_at_once(self) -> None:
+        files = [
+            '<File ovf:href="a" ovf:id="f-a" ovf:chunkSize="1"/>',
+            '<File ovf:href="b" ovf:id="f-b" ovf:compression="bzip2"/>',
+            '<File ovf:href="d" ovf:id="f-d"/>',
+        ]
+        disks = [*DISKS, '<Disk ovf:diskId="d" ovf:fileRef="f-d"/>']
+        faults = Faults()
+        machine = parse("vm.ovf", ovf(files, disks).encode(), faults)
+        assert [disk and disk.href for disk in machine.disks] == [None, None, None, "d"]
+        assert [error.code for error in faults.errors] == [
+            "ova-chunked-disk", "ovf-compression", "ovf-invalid"
+        ]  # fmt: skip
+
     def test_a_collection_of_one_is_one(self) -> None:
         systems = f"<VirtualSystemCollection>{system('one')}</VirtualSystemCollection>"
-        assert len(parse("vm.ovf", ovf(systems=systems).encode())) == 1
+        assert len(read(ovf(systems=systems)).disks) == 1
 
     @pytest.mark.parametrize(
         "text",
@@ -158,7 +184,7 @@ class TestRefused:
     )
     def test_a_disk_that_is_not_described_is_damage(self, text: str) -> None:
         with pytest.raises(DamagedInputError) as caught:
-            parse("vm.ovf", text.encode())
+            read(text)
         assert caught.value.code == "ovf-invalid"
 
 

@@ -71,7 +71,18 @@ def test_an_empty_file(tmp_path: Path, name: str) -> None:
         (b"<html><head>\n<title>404 Not Found</title></head>\n" + b"<p>.</p>\n" * 100, "text"),
         (b'.encoding = "UTF-8"\nconfig.version = "8"\n' * 20, "text"),
         (bytes(32769) + b"CD001", "ISO 9660"),
+        (bytes(32769) + b"BEA01", "UDF"),
         (b"QED\0", "QED"),
+        (b"VMA\0\0\0\0\1", "Proxmox"),
+        (b"EVF\x09\x0d\x0a\xff\0", "EnCase"),
+        (b"\xed\xab\xee\xdb", "RPM"),
+        (b"!<arch>\ndebian-binary", "ar"),
+        (b"070701", "cpio"),
+        (bytes(65536 - 512) + b"koly", "DMG"),
+        ("<html><head><title>\u00dcbersicht</title>".encode() + "\u00fc".encode() * 400, "text"),
+        ("# Disk DescriptorFile\n\u00fc".encode("utf-16") + b"x\0" * 400, "text"),
+        (b'{"message": "' + b"no such object " * 100, "text"),
+        (b"\x1b[31merror\x1b[0m: no such disk\n" * 40, "text"),
     ],
 )
 def test_what_is_no_disk(tmp_path: Path, data: bytes, what: str) -> None:

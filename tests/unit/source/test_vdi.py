@@ -20,7 +20,9 @@ def test_opens(tmp_path: Path, kind: int, subformat: str) -> None:
     assert (disk.subformat, disk.virtual_size) == (subformat, 2 * MIB + 512)
 
 
-@pytest.mark.parametrize("options", [{"kind": 4}, {"kind": 3}, {"parent": b"p" * 16}])
+@pytest.mark.parametrize(
+    "options", [{"kind": 4}, {"kind": 3}, {"parent": b"p" * 16}, {"linked": b"l" * 16}]
+)
 def test_children_are_refused(tmp_path: Path, options: dict[str, Any]) -> None:
     path = stored(tmp_path, "a.vdi", vdi({0: BLOCK}, MIB, **options))
     assert refusal(path).code == "vdi-differencing"

@@ -27,6 +27,10 @@ DATA = pattern(GRAIN)
 PARENT = 'parentFileNameHint="base.vmdk"'
 
 
+KEYS = 'encryptionKeys="vmware:key/list/(pair/(fqid/<VMWARE-NULL>/k,AES-256,data))"'
+FILTER = 'ddb.iofilters = "vmwarevmcrypt"'
+
+
 class TestStreamOptimized:
     def test_opens(self, tmp_path: Path) -> None:
         disk = open_one(stored(tmp_path, "a.vmdk", stream_vmdk({0: DATA, 700: DATA}, 128 * 1000)))
@@ -305,6 +309,8 @@ class TestDescriptor:
             ({"kind": "vmfsSparse"}, 'RW 128 VMFSSPARSE "a-delta.vmdk"', "vmdk-child"),
             ({"parent": "1234abcd"}, 'RW 128 FLAT "a-flat.vmdk" 0', "vmdk-child"),
             ({"extra": PARENT}, 'RW 128 FLAT "a-flat.vmdk" 0', "vmdk-child"),
+            ({"kind": "vmfs", "extra": KEYS}, 'RW 128 VMFS "a-flat.vmdk"', "encrypted-disk"),
+            ({"kind": "vmfs", "extra": FILTER}, 'RW 128 VMFS "a-flat.vmdk"', "encrypted-disk"),
         ],
     )
     def test_refused_by_name(
@@ -312,6 +318,14 @@ class TestDescriptor:
     ) -> None:
         self.flat(tmp_path)
         assert refusal(self.written(tmp_path, extent, **options)).code == code
+
+    def test_every_extent_that_is_missing_is_named(self, tmp_path: Path) -> None:
+        self.flat(tmp_path, "f002")
+        lines = [f'RW 128 FLAT "f00{number}" 0' for number in (1, 2, 3)]
+        error = damage(self.written(tmp_path, *lines, kind="custom"))
+        assert [finding.code for finding in error.findings] == ["member-missing"] * 2
+        assert "f001" in error.message
+        assert "f003" in error.message
 
     def test_split_and_cut_off_between_two_lines(self, tmp_path: Path) -> None:
         self.flat(tmp_path, "f001")
