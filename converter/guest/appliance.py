@@ -26,7 +26,7 @@ from converter.guest import fixed_appliance, kernel_log, program, sockets, surve
 from converter.guest.blockdevices import translated
 from converter.guest.files import ApplianceFiles
 from converter.guest.hypervisor import confine
-from converter.guest.interrupt import interruptible, kill_children
+from converter.guest.interrupt import children, interruptible, kill_children
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,6 +52,8 @@ class Appliance(ApplianceFiles):
         super().__init__()
         self._directory = directory
         self._thread = threading.get_native_id()
+        # They are of those who use the converter as a library.
+        self._others = children(self._thread)
         self._watched = ExitStack()
         with _environment(settings):
             self._handle: Any = guestfs.GuestFS(python_return_dict=True)
@@ -152,12 +154,16 @@ class Appliance(ApplianceFiles):
             self._stop()
 
     def _stop(self) -> None:
-        self._handle.close()
-        self._watched.close()
+        """End what still runs, and let libguestfs clear up: no signal may kill its `rm`."""
+        self.abort()
+        try:
+            self._watched.close()
+        finally:
+            self._handle.close()
 
     def abort(self) -> None:
         """End the appliance at once, from any thread; whatever call waits for it fails."""
-        kill_children(self._thread)
+        kill_children(self._thread, but=self._others)
 
     def run(self, argv: Sequence[str], *, seconds: float) -> Ran:
         """See `Machine`."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import signal
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +64,35 @@ class TestAnApplianceThatDies:
         with pytest.raises(ConversionError) as raised, started(tmp_path) as machine:
             end(machine, error)
         assert (raised.value.code, raised.value.exit_code) == ("appliance-died", 6)
+
+
+class ClearingUp:
+    """A handle that ends as libguestfs' does: a program of its own removes its directories."""
+
+    def __init__(self) -> None:
+        self.status = 0
+
+    def close(self) -> None:
+        child = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+        signal.raise_signal(signal.SIGTERM)
+        child.communicate()
+        self.status = child.returncode
+
+
+def test_a_signal_does_not_end_what_clears_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    handle = ClearingUp()
+    monkeypatch.setattr("guestfs.GuestFS", lambda **_options: handle)
+    monkeypatch.setattr(Appliance, "_launch", lambda *_: None)
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    other = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+    try:
+        machine = Appliance([], settings={}, directory=Path())
+        machine._stop()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        other.communicate()
+    assert handle.status == 0
+    assert other.returncode == 0
 
 
 class TestApplianceGuest(GuestContract):
