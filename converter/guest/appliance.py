@@ -13,8 +13,9 @@ import logging
 import os
 import resource
 import shlex
+import signal
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -26,7 +27,7 @@ from converter.guest import fixed_appliance, kernel_log, program, sockets, surve
 from converter.guest.blockdevices import translated
 from converter.guest.files import ApplianceFiles
 from converter.guest.hypervisor import confine
-from converter.guest.interrupt import children, interruptible, kill_children
+from converter.guest.interrupt import interruptible, kill_children
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,8 +53,6 @@ class Appliance(ApplianceFiles):
         super().__init__()
         self._directory = directory
         self._thread = threading.get_native_id()
-        # They are of those who use the converter as a library.
-        self._others = children(self._thread)
         self._watched = ExitStack()
         with _environment(settings):
             self._handle: Any = guestfs.GuestFS(python_return_dict=True)
@@ -154,8 +153,9 @@ class Appliance(ApplianceFiles):
             self._stop()
 
     def _stop(self) -> None:
-        """End what still runs, and let libguestfs clear up: no signal may kill its `rm`."""
-        self.abort()
+        """End it, if it still runs, and let libguestfs clear up: no signal may kill its `rm`."""
+        with suppress(RuntimeError, ProcessLookupError):  # it has ended
+            os.kill(self._handle.get_pid(), signal.SIGKILL)
         try:
             self._watched.close()
         finally:
@@ -163,7 +163,7 @@ class Appliance(ApplianceFiles):
 
     def abort(self) -> None:
         """End the appliance at once, from any thread; whatever call waits for it fails."""
-        kill_children(self._thread, but=self._others)
+        kill_children(self._thread)
 
     def run(self, argv: Sequence[str], *, seconds: float) -> Ran:
         """See `Machine`."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from converter.handoff.signals import ENDING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Iterator
 
 log = logging.getLogger(__name__)
 
@@ -56,19 +56,14 @@ def _watch(arrivals: socket.socket, abort: Callable[[], None]) -> None:
             abort()
 
 
-def children(thread: int) -> frozenset[int]:
-    """Give every process that the thread with this native id has started (proc(5), children)."""
+def kill_children(thread: int) -> None:
+    """Kill every process that the thread with this native id has started (proc(5), children)."""
     try:
         listed = Path(f"/proc/self/task/{thread}/children").read_text(encoding="ascii")
     except OSError as error:
         # The thread is gone, or the kernel does not tell (CONFIG_PROC_CHILDREN).
         log.debug("children of thread %d: %s", thread, error)
-        return frozenset()
-    return frozenset(map(int, listed.split()))
-
-
-def kill_children(thread: int, *, but: Collection[int] = ()) -> None:
-    """Kill every process that a thread has started, but those whose ids are given."""
-    for child in children(thread) - {*but}:
+        return
+    for child in listed.split():
         with contextlib.suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
+            os.kill(int(child), signal.SIGKILL)
