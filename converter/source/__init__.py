@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from converter.model import Finding, SourceDisk
+    from converter.model import ByteRange, Finding, SourceDisk
     from converter.source.manifest import Listed
 
 _MACHINES = {ContainerFormat.OVA: machine.open_ova, ContainerFormat.OVF: machine.open_ovf}
@@ -66,12 +66,13 @@ def survey(paths: Sequence[Path], *, work: Path) -> Opening:
     Raises `UsageError`.
     """
     faults = Faults()
-    formats = _formats(paths, faults)
+    files = _files(paths)
+    formats = _formats(files, faults)
     places: list[SourceDisk | None] = []
     findings: list[Finding] = []
     listed: tuple[Listed, ...] = ()
-    for path, form in zip(paths, formats, strict=True):
-        with Reader(whole(path)) as reader, faults.kept():
+    for file, form in zip(files, formats, strict=True):
+        with Reader(file) as reader, faults.kept():
             if form in _MACHINES:
                 opened = _MACHINES[form](reader, faults, work=work)
                 places, findings, listed = opened.disks, opened.findings, opened.listed
@@ -84,14 +85,28 @@ def survey(paths: Sequence[Path], *, work: Path) -> Opening:
     return Opening(source, tuple(places), faults, listed)
 
 
-def _formats(paths: Sequence[Path], faults: Faults) -> list[ContainerFormat | None]:
+def _files(paths: Sequence[Path]) -> list[ByteRange]:
+    """Give the files at `paths`. Raises `UsageError` that tells of each that there is not."""
+    files, errors = [], []
+    for path in paths:
+        try:
+            files.append(whole(path))
+        except UsageError as error:
+            errors.append(error)
+    if errors:
+        message = "; ".join(dict.fromkeys(error.message for error in errors))
+        raise UsageError(errors[0].code, message, hint=errors[0].hint) from errors[0]
+    return files
+
+
+def _formats(files: Sequence[ByteRange], faults: Faults) -> list[ContainerFormat | None]:
     """Give the formats of the files, None for what is none."""
     formats: list[ContainerFormat | None] = []
-    for path in paths:
+    for file in files:
         formats.append(None)
-        with Reader(whole(path)) as reader, faults.kept():
+        with Reader(file) as reader, faults.kept():
             formats[-1] = detect(reader)
-    if len(paths) > 1 and not _MACHINES.keys().isdisjoint(formats):
+    if len(files) > 1 and not _MACHINES.keys().isdisjoint(formats):
         raise UsageError(
             "source-mixed",
             "an OVA or OVF is a whole machine and cannot be given with other disks",

@@ -142,6 +142,12 @@ class TestPlaces:
         (tmp_path / "link.raw").symlink_to("disk.raw")
         assert open_one(tmp_path / "link.raw").label == "link.raw"
 
+    def test_all_that_are_not_there_are_named(self, tmp_path: Path) -> None:
+        stored(tmp_path, "disk.raw", RAW)
+        with pytest.raises(UsageError, match=r"one.*; .*two") as caught:
+            open_at(tmp_path / "one", tmp_path / "disk.raw", tmp_path / "two")
+        assert caught.value.code == "source-unreadable"
+
     @pytest.mark.parametrize("what", ["directory", "pipe", "dangling", "absent"])
     def test_what_is_no_file_is_a_wrong_request(self, tmp_path: Path, what: str) -> None:
         path = tmp_path / what
