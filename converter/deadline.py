@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _GIB: Final = 1 << 30
-# Seconds.
+# Seconds; the kernel's timers, and Python's, have an end.
 _AGAIN: Final = 0.5
+_LONGEST: Final = 1e8
 
 
 class _Late(BaseException):
@@ -32,7 +33,7 @@ def seconds_for(phase: str, size: int = 0) -> float:
     """Give how long `phase` may take on disks of `size` bytes."""
     row = load("limits")["phases"][phase]
     seconds: float = row["seconds"] + row.get("seconds_per_gib", 0) * size / _GIB
-    return seconds
+    return min(seconds, _LONGEST)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -27,10 +27,10 @@ def each(
     *,
     ahead: int,
     is_cancelled: Callable[[], bool] = lambda: False,
-) -> Iterator[tuple[Piece, Result]]:
+) -> Generator[tuple[Piece, Result]]:
     """Give every piece, in order, with what `work` makes of it; `ahead` of them are begun at most.
 
-    Raises what `work` raises. Ends when it is cancelled, with no work going on.
+    Raises what `work` raises. Ends when it is cancelled, or closed, with no work going on.
     """
     pool = ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), _MOST_THREADS))
     rest = iter(pieces)

@@ -114,7 +114,9 @@ def convert(
     Raises `GuestRefusedError` with every finding, `DamagedInputError` for a damaged source, other
     `ConversionError`s when the work fails.
     """
-    with Workspace(request.output, request.name, published=published) as space:
+    with Workspace(
+        request.output, request.name, sources=request.sources, published=published
+    ) as space:
         return _Conversion(request, space, monitor).run()
 
 

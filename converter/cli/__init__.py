@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
+from contextlib import suppress
 from itertools import takewhile
 from typing import TYPE_CHECKING, NoReturn
 
@@ -68,7 +69,8 @@ def run(arguments: Sequence[str], stop: Stop | None = None) -> int:
     else:
         return int(result or 0)
     if "--json" in takewhile(lambda word: word != "--", arguments):
-        output.show_json(output.error_as_json(explained))
+        with suppress(HostError):  # stdout takes nothing; the exit code and stderr still tell
+            output.show_json(output.error_as_json(explained))
     output.complain(explained)
     return explained.exit_code
 

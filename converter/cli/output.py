@@ -13,7 +13,13 @@ import sys
 import unicodedata
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from converter.errors import GuestRefusedError, InputError, InterruptionError, UsageError
+from converter.errors import (
+    GuestRefusedError,
+    HostError,
+    InputError,
+    InterruptionError,
+    UsageError,
+)
 from converter.model import Severity
 
 if TYPE_CHECKING:
@@ -46,7 +52,8 @@ def emit(stream: IO[str] | None, text: str) -> None:
 def _write(stream: IO[str] | None, text: str) -> None:
     """Write `text` and an end of line, unless nobody reads any more.
 
-    Raises `OSError` when it cannot be written for another reason.
+    Where stderr cannot be written nobody can be told so, and the work goes on. Raises `HostError`
+    ``answer-lost`` for stdout.
     """
     if stream is None:  # it was closed when the program started
         return
@@ -55,9 +62,15 @@ def _write(stream: IO[str] | None, text: str) -> None:
         stream.flush()
     except BrokenPipeError:
         _silence(stream)
-    except OSError:
+    except OSError as error:
         _silence(stream)
-        raise
+        if stream is not sys.stderr:
+            raise HostError(
+                "answer-lost",
+                f"the answer could not be written to stdout: {error.strerror}",
+                hint="what the command made is there; free some space where its output goes, and"
+                " ask again",
+            ) from error
 
 
 def _silence(stream: IO[str]) -> None:

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 _PATIENCE: Final = 5.0
 
 
+class _Stopped(KeyboardInterrupt):
+    """An interruption that CPython does not remember.
+
+    `python -m` ends by SIGINT, whatever the exit code was to be, when a KeyboardInterrupt of that
+    very class has ever left an exec(), as importing is full of (Modules/main.c, pymain_run_python).
+    """
+
+
 class Stop:
     """Ends the run by `KeyboardInterrupt`, once for signals that come soon after another."""
 
@@ -46,7 +54,7 @@ class Stop:
         now = time.monotonic()
         if not self._is_over and now - self._last > _PATIENCE:
             self._last = now
-            raise KeyboardInterrupt
+            raise _Stopped
 
 
 def ignore() -> None:

@@ -5,20 +5,22 @@ A stream-optimized VMDK is written here, and a raw copy; the others are written 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from converter.confinement import Confinement, linked
 from converter.deadline import deadline, seconds_for
-from converter.errors import ConversionError, writing_failed
+from converter.errors import ConversionError, UsageError, writing_failed
 from converter.export import stream_vmdk
 from converter.handoff.workspace import Workspace
-from converter.model import DiskFormat, SourceDisk
+from converter.model import ContainerFormat, DiskFormat, SourceDisk
 from converter.source import qemu_img
-from converter.source.complaints import host_fault
+from converter.source.complaints import host_fault, source_in_use
 from converter.source.copy import CopyJob
-from converter.source.overlay import padded
+from converter.source.overlay import SECTOR, padded
+from converter.source.probe import detect
 from converter.source.reader import Reader, size_zero, whole
 from converter.source.unchanged import unchanged
 
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 
     # Writes the disk in a file of its own to `target`, with a directory to work in.
     _Write = Callable[[ByteRange, Path, Path, Callable[[float], None]], None]
+
+# QEMU's block/vpc.c, block/vhdx.c; of a file that the filesystem has no room for it says otherwise.
+_TOO_LARGE: Final = re.compile("Disk size is too large, max|Image size too large; max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +59,17 @@ def export(
     """Write the raw `image` as a file of `kind` (one of `FORMATS`), called `target` when whole.
 
     `published` is called when it is, and nothing takes it back any more. Raises `UsageError` for an
-    image that cannot be read or a name that is taken, `ConversionError` ``export-failed``,
-    ``source-changed``, and others when the work fails.
+    image that cannot be read, or is not raw, or a name that is taken, `ConversionError`
+    ``export-failed``, ``source-changed``, and others when the work fails.
     """
     name = target.name
+    data = _raw(image)
     with (
-        Workspace(target.parent, name, suffixes=("",), published=published) as space,
+        Workspace(
+            target.parent, name, suffixes=("",), sources=[image], published=published
+        ) as space,
         unchanged([image]) as watch,
     ):
-        data = whole(image)
-        if data.length == 0:
-            raise size_zero(str(image))
         monitor.phase("export", f"writing {kind.value}")
         staged = space.staged(name)
         progress = partial(monitor.progress, "export")
@@ -74,6 +79,24 @@ def export(
         size = staged.stat().st_size
         space.publish([name])
         return Exported(target, kind, padded(data.length), size)
+
+
+def _raw(image: Path) -> ByteRange:
+    """Give the file `image`, which must be a raw disk, and not a container of one."""
+    data = whole(image)
+    if data.length == 0:
+        raise size_zero(str(image))
+    if data.length >= SECTOR:  # it is no other format, then
+        with Reader(data) as reader:
+            form = detect(reader)
+        if form is not ContainerFormat.RAW:
+            raise UsageError(
+                "image-not-raw",
+                f"{image}: is {form.value}, not a raw image",
+                hint="give the image that `converter convert` made; or convert this one by"
+                " `qemu-img convert -O raw` first",
+            )
+    return data
 
 
 def _write_raw(
@@ -111,13 +134,30 @@ def _by_qemu(kind: str, options: str) -> _Write:
             progress=progress,
         )
         if status != 0:
-            raise host_fault(target, status, said) or ConversionError(
-                "export-failed",
-                f"{target}: {said.strip()}",
-                hint="a disk may be too large for the format: a VHD has 2040 GiB at most",
+            raise (
+                source_in_use(str(data.path), said)
+                or _too_large(target, said)
+                or host_fault(target, status, said)
+                or ConversionError(
+                    "export-failed",
+                    f"{target}: {said.strip()}",
+                    hint="check the disks that the image and the output lie on",
+                )
             )
 
     return write
+
+
+def _too_large(target: Path, said: str) -> ConversionError | None:
+    """Make the error for a disk that the format has no room for, None for another."""
+    if not _TOO_LARGE.search(said):
+        return None
+    return ConversionError(
+        "export-failed",
+        f"{target}: {said.strip()}",
+        hint="the disk is too large for the format: a VHD has 2040 GiB at most, a VHDX 64 TiB;"
+        " qcow2 takes any",
+    )
 
 
 FORMATS: Final[dict[DiskFormat, _Write]] = {

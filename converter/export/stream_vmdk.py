@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import struct
 from array import array
+from contextlib import closing
 from functools import partial
 from itertools import groupby
 from typing import IO, TYPE_CHECKING, Final
@@ -90,15 +91,16 @@ def write(image: Reader, out: IO[bytes], *, progress: Callable[[float], None]) -
     directory = array("I", bytes(4 * -(-image.length // (_GRAIN * _ENTRIES))))
     pack = partial(_packed, image)
     touched = blocks(image.data(0, image.length), _GRAIN)
-    grains = each(pack, touched, ahead=_AHEAD)
-    for number, those in groupby(grains, key=lambda grain: grain[0] // _ENTRIES):
-        table = array("I", bytes(4 * _ENTRIES))
-        for grain, packed in those:
-            if packed:
-                table[grain % _ENTRIES] = stream.put(packed)
-        if any(table):
-            directory[number] = stream.put_marked(_TABLE_MARKER, _little(table))
-        progress(number / len(directory))
+    # Closed here: what is done ahead ends before the image is closed.
+    with closing(each(pack, touched, ahead=_AHEAD)) as grains:
+        for number, those in groupby(grains, key=lambda grain: grain[0] // _ENTRIES):
+            table = array("I", bytes(4 * _ENTRIES))
+            for grain, packed in those:
+                if packed:
+                    table[grain % _ENTRIES] = stream.put(packed)
+            if any(table):
+                directory[number] = stream.put_marked(_TABLE_MARKER, _little(table))
+            progress(number / len(directory))
     place = stream.put_marked(_DIRECTORY_MARKER, _little(directory))
     stream.put_marked(FOOTER_MARKER, _header(sectors, place))
     stream.put(bytes(SECTOR))

@@ -26,7 +26,7 @@ def jsonable(value: Any) -> Any:  # noqa: ANN401, PLR0911 - any record in, any J
     if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, Path):
-        return str(value)
+        return jsonable(str(value))
     if isinstance(value, str):
         # Guest bytes that are not UTF-8 are surrogates here; JSON has no place for them.
         return value.encode("utf-8", "backslashreplace").decode()
@@ -36,12 +36,12 @@ def jsonable(value: Any) -> Any:  # noqa: ANN401, PLR0911 - any record in, any J
 def source_as_json(source: Source) -> dict[str, Any]:
     """Give where the guest came from."""
     return {
-        "paths": [str(path) for path in source.paths],
+        "paths": jsonable(source.paths),
         "format": source.format.value,
         "virtual_size": source.virtual_size,
         "disks": [
             {
-                "label": disk.label,
+                "label": jsonable(disk.label),
                 "format": disk.format.value,
                 "subformat": disk.subformat,
                 "virtual_size": disk.virtual_size,

@@ -55,6 +55,10 @@ def _make(directory: Path) -> None:
                 raise NotADirectoryError(
                     errno.ENOTDIR, "is in the way: not a directory of this user", str(directory)
                 ) from None
+            if not (directory / LOCK).exists() and any(directory.iterdir()):
+                raise FileExistsError(
+                    errno.EEXIST, "is in the way: converter did not make it", str(directory)
+                ) from None
 
 
 def is_ours(directory: Path) -> bool:

@@ -151,9 +151,22 @@ def _is(path: Path, identity: _Identity) -> bool:
 
 
 def _sync(path: Path) -> None:
-    """Have the kernel write a file or a directory's entries to the disk (fsync(2))."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    """Have the kernel write a file or a directory's entries to the disk (fsync(2)).
+
+    There are directories of which it cannot be asked: VirtualBox' shares say EINVAL, and one that
+    may be written, but not read, cannot be opened.
+    """
+    is_directory = path.is_dir()
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except PermissionError:
+        if is_directory:
+            return
+        raise
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if not is_directory or error.errno not in _NO_LINKS:
+            raise
     finally:
         os.close(descriptor)

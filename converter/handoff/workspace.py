@@ -28,7 +28,7 @@ from converter.handoff import locked, publication
 from converter.handoff.signals import deferred
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
 
 # What a disk says that is full, was unplugged, or went bad: reads of a source never get here so.
@@ -77,11 +77,13 @@ class Workspace:
         name: str,
         *,
         suffixes: Sequence[str] = _SUFFIXES,
+        sources: Iterable[Path] = (),
         published: Callable[[], None] | None = None,
     ) -> None:
         """Prepare to publish `NAME` with the `suffixes` in `output`, made if it is not there.
 
-        `published` is called when that is done, and nothing takes it back any more.
+        It is made of the files `sources`, which must not lie where it is made. `published` is
+        called when it is published, and nothing takes it back any more.
         """
         check_name(name)
         # QEMU takes a relative backing file as one beside the overlay.
@@ -91,6 +93,10 @@ class Workspace:
         self.work = self.directory / "work"
         self._lock = -1
         self._suffixes = suffixes
+        self._sources = tuple(sources)
+        # Directories that were made for the output, and where the work is if it is not here.
+        self._made: list[Path] = []
+        self._elsewhere = ExitStack()
         self._published = published
         # Signals that come while it is published wait until the directory is left.
         self._publishing = ExitStack()
@@ -100,26 +106,50 @@ class Workspace:
         """Take the name.
 
         Raises `UsageError` ``output-exists`` when a final name is taken, ``output-busy`` when
-        another run is making it, ``output-unusable`` when the directory cannot be written.
+        another run is making it, ``output-unusable`` when the directory cannot be written,
+        ``source-in-staging`` when that would remove a source.
         """
         with self._translated(), ExitStack() as undo:
+            self._refuse_removal()
+            self._made = [path for path in (self.output, *self.output.parents) if not path.exists()]
+            undo.callback(self._remove_made)
             self.output.mkdir(parents=True, exist_ok=True)
             lock = locked.hold(self.directory)
             if lock is None:
                 raise UsageError(
                     "output-busy",
                     f"{self.directory}: another conversion is making this image",
-                    hint="wait for it, or choose another name with --name",
+                    hint="wait for it, or choose another name",
                 )
             self._lock = lock
             undo.callback(locked.remove, self.directory, lock)
             publication.take_back(self.directory, self.output, even_whole=False)
             locked.clear(self.directory)
             self.work.mkdir(mode=0o700)
+            undo.push(self._elsewhere)
+            if not _has_links(self.work):
+                self.work = self._elsewhere.enter_context(scratch("work"))
             for suffix in self._suffixes:
                 self._refuse_taken(f"{self.name}{suffix}")
             undo.pop_all()
         return self
+
+    def _remove_made(self) -> None:
+        """Remove the directories that were made, as far as nothing is in them."""
+        with contextlib.suppress(OSError):
+            for path in self._made:
+                path.rmdir()
+
+    def _refuse_removal(self) -> None:
+        """Raise `UsageError` for a source in what a killed run left, which is cleared away."""
+        for source in self._sources:
+            if source.resolve().is_relative_to(self.directory.resolve()):
+                raise UsageError(
+                    "source-in-staging",
+                    f"{source}: lies in {self.directory}, which is cleared away before an image of"
+                    " that name is made",
+                    hint="move it to another directory, and give it from there",
+                )
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -132,17 +162,23 @@ class Workspace:
             raise UsageError(
                 "output-unusable",
                 f"{path}: {error.strerror}",
-                hint="give a directory that can be written with -o",
+                hint="move away what is in the way, or give another directory with -o"
+                if error.errno in (errno.EEXIST, errno.ENOTDIR)
+                else "give a directory that can be written with -o",
             ) from error
 
     def _refuse_taken(self, final: str) -> None:
         path = self.output / final
-        if os.path.lexists(path):
-            raise UsageError(
-                "output-exists",
-                f"{path} exists already",
-                hint="remove it, or choose another name with --name",
-            )
+        if not os.path.lexists(path):
+            return
+        is_source = any(_is_same(path, source) for source in self._sources)
+        raise UsageError(
+            "output-exists",
+            f"{path} {'is the source itself' if is_source else 'exists already'}",
+            hint="choose another name, or another directory"
+            if is_source
+            else "choose another name, or another directory; or remove it, if it is not needed",
+        )
 
     def __exit__(
         self,
@@ -157,13 +193,15 @@ class Workspace:
         because the directory was taken away, ``output-failed`` for an `OSError` of its disk's,
         `HostError` ``disk-full``.
         """
-        with self._publishing:
+        with self._publishing, self._elsewhere:
             lost = self._is_lost()
             translated = self._explained(error, lost=lost) if isinstance(error, Exception) else None
             if lost:
                 os.close(self._lock)  # what has come to be in its place is another's
             else:
                 self._leave(kind)
+            if kind is not None:
+                self._remove_made()
         if translated is not None:
             raise translated from error
 
@@ -225,6 +263,26 @@ class Workspace:
         publication.prepare(self.directory, finals)
         self._waiting = self._publishing.enter_context(deferred())
         publication.publish(self.directory, self.output, finals)
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
+
+
+def _has_links(directory: Path) -> bool:
+    """Tell whether there are symlinks: QEMU is given files by those. FAT and SMB have none."""
+    link = directory / "link"
+    try:
+        link.symlink_to("nowhere")
+    except OSError as error:
+        if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+            return False
+        raise
+    link.unlink()
+    return True
 
 
 @contextmanager

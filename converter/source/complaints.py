@@ -28,16 +28,25 @@ def judged(source: str, target: Path, status: int, said: str) -> ConversionError
 
     What is not the host's fault is the source's: its headers are sound, so its data are damaged.
     """
-    if _LOCKED.search(said):
-        return UsageError(
-            "source-in-use",
-            f"{source}: another program has it open for writing: {said.strip()}",
-            hint="shut the machine down first, or convert a copy",
+    return (
+        source_in_use(source, said)
+        or host_fault(target, status, said)
+        or DamagedInputError(
+            "source-damaged",
+            f"{source}: {said.strip()}",
+            hint="copy it again from where it was exported to, or export it again",
         )
-    return host_fault(target, status, said) or DamagedInputError(
-        "source-damaged",
-        f"{source}: {said.strip()}",
-        hint="copy it again from where it was exported to, or export it again",
+    )
+
+
+def source_in_use(source: str, said: str) -> UsageError | None:
+    """Make the error for a qemu-img that did not get its lock on `source`, None for another."""
+    if not _LOCKED.search(said):
+        return None
+    return UsageError(
+        "source-in-use",
+        f"{source}: another program has it open for writing: {said.strip()}",
+        hint="shut the machine down first, or convert a copy",
     )
 
 
@@ -50,6 +59,12 @@ def host_fault(target: Path, status: int, said: str) -> ConversionError | None:
             "tool-failed",
             f"qemu-img was killed by signal {-status}",
             hint="see whether the machine ran out of memory (dmesg), and run it again",
+        )
+    if not said.strip():
+        return ConversionError(
+            "tool-failed",
+            f"qemu-img ended with the exit status {status}, and did not say why",
+            hint="run it again with --log FILE: it has the whole command",
         )
     if _FULL.search(said):
         return disk_full(target, said.strip())

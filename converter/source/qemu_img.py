@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from typing import TYPE_CHECKING, Final
 
 from converter import process
@@ -39,7 +38,8 @@ def convert(  # noqa: PLR0913 - as many as a copy has
     """
     target.touch()
     argv = ["qemu-img", "convert", "-p", *options, source, str(target)]
-    with tempfile.TemporaryFile() as complaint:
+    # In memory: the disk of a temporary file may be the very one that is full.
+    with open(os.memfd_create("complaint"), "w+b") as complaint:  # noqa: PTH123 - a descriptor
         with process.start(argv, stderr=complaint, confinement=confinement) as child:
             try:
                 started(child)

@@ -14,11 +14,8 @@ from typing import Final
 
 # linux/fs.h: _IOW(0x94, 13, struct file_clone_range)
 _FICLONERANGE: Final = 0x4020940D
-# Another filesystem, one that cannot, a place that is on no block boundary, a file of another kind.
-_CANNOT: Final = frozenset({
-    errno.EXDEV, errno.EOPNOTSUPP, errno.ENOTTY, errno.ENOSYS, errno.EINVAL, errno.EPERM,
-    errno.ETXTBSY,
-})  # fmt: skip
+# All else says that it cannot be done here, or (ZFS, EAGAIN) not now.
+_FAILURES: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 
 
 def share(source: int, target: int, *, offset: int, length: int) -> int:
@@ -35,7 +32,8 @@ def share(source: int, target: int, *, offset: int, length: int) -> int:
     try:
         fcntl.ioctl(target, _FICLONERANGE, struct.pack("=qQQQ", source, offset, length, 0))
     except OSError as error:
-        if error.errno in _CANNOT:
-            return 0
-        raise
+        if error.errno in _FAILURES:
+            raise
+        os.ftruncate(target, 0)  # a part may be shared already
+        return 0
     return length

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import random
 import signal
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from converter import process
 from tests.command import Run, converter
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.torture.mounts import Tmpfs
 
 pytestmark = [pytest.mark.appliance, pytest.mark.xdist_group("export")]
 
@@ -64,16 +64,18 @@ def test_a_vmdk_is_hardly_larger_than_qemus(image: Path, tmp_path: Path) -> None
     assert target.stat().st_size < 1.2 * other.stat().st_size
 
 
-def test_an_image_is_never_taken_for_another_format(tmp_path: Path) -> None:
-    """What a guest wrote to the first sectors of its disk is data."""
+@pytest.mark.parametrize("kind", ["qcow2", "vmdk"])
+def test_another_format_is_not_taken_for_an_image(tmp_path: Path, kind: str) -> None:
+    """Be it given by mistake, or that a guest wrote it to the first sectors of its disk."""
     secret, image, target = tmp_path / "secret", tmp_path / "guest.raw", tmp_path / "guest.qcow2"
     secret.write_bytes(b"secret" * 1000)
     backing = ["-F", "raw", "-b", str(secret)]
     process.run(["qemu-img", "create", "-q", "-f", "qcow2", *backing, str(image), "1M"])
-    size = image.stat().st_size
-    converter("export", image, "--format", "qcow2", "-o", target).good()
-    process.run(["qemu-img", "compare", "-f", "raw", "-F", "qcow2", str(image), str(target)])
-    assert image.stat().st_size == size
+    (tmp_path / "disk").write_bytes(image.read_bytes())
+    for given, code in ((image, "format-mismatch"), (tmp_path / "disk", "image-not-raw")):
+        done = converter("export", given, "--format", kind, "-o", target, "--json")
+        assert (done.code != 0, done.document["error"]["code"]) == (True, code)
+    assert not target.exists()
 
 
 @pytest.mark.parametrize(
@@ -114,6 +116,50 @@ def test_no_room_for_it(image: Path, tmp_path: Path, kind: str) -> None:
     done = Run("export", image, "--format", kind, "-o", target, "--json", within=limited).wait()
     assert (done.code, done.document["error"]["code"]) == (5, "disk-full")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a filesystem")
+@pytest.mark.parametrize("kind", FORMATS)
+def test_no_room_for_it_nor_for_anything_else(image: Path, tmp_path: Path, kind: str) -> None:
+    with Tmpfs(tmp_path / "disk", MIB) as disk:
+        target = disk.path / f"guest.{kind}"
+        done = converter(
+            "export", image, "--format", kind, "-o", target, "--json", TMPDIR=str(disk.path)
+        )
+        assert (done.code, done.document["error"]["code"]) == (5, "disk-full")
+        assert list(disk.path.iterdir()) == []
+        assert "Traceback" not in done.stderr
+
+
+def test_an_image_that_is_in_use(image: Path, tmp_path: Path) -> None:
+    target = tmp_path / "guest.qcow2"
+    holder = subprocess.Popen(
+        ["qemu-io", "-f", "raw", str(image)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+    )  # fmt: skip
+    try:
+        assert holder.stdin
+        assert holder.stdout
+        holder.stdin.write(b"length\n")
+        holder.stdout.read(1)  # it has opened the image
+        done = converter("export", image, "--format", "qcow2", "-o", target, "--json")
+    finally:
+        holder.communicate()
+    assert (done.code, done.document["error"]["code"]) == (2, "source-in-use")
+
+
+def test_stdout_on_a_full_disk(image: Path, tmp_path: Path) -> None:
+    target = tmp_path / "guest.raw"
+    argv = [sys.executable, "-m", "converter", "export", str(image), "-o", str(target)]
+    argv += ["--format", "raw"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, check=False)
+        assert done.returncode == 5
+        assert b"answer-lost" in done.stderr
+        assert target.stat().st_size == image.stat().st_size
+        target.unlink()
+        subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=full, check=True)
+    assert target.stat().st_size == image.stat().st_size
 
 
 @pytest.mark.parametrize("kind", ["vmdk", "vhdx"])

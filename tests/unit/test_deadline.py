@@ -92,6 +92,11 @@ def test_limits_grow_with_the_disks() -> None:
     assert seconds_for("checksum", 1024 * GIB) > seconds_for("checksum", GIB) > 600
 
 
+def test_no_limit_is_too_large_for_a_timer() -> None:
+    with deadline("export", seconds_for("export", 100 << 50)):
+        pass
+
+
 def test_an_overlay_that_grew_too_large_is_told(tmp_path: Path) -> None:
     most = load("limits")["overlay"]["bytes"]
     small, large = tmp_path / "small", tmp_path / "large"

@@ -15,6 +15,7 @@ import pytest
 
 from converter import __main__, cli, pipeline
 from converter.cli import commands, host
+from converter.cli.stop import Stop
 from converter.doctor import Check
 from converter.errors import (
     ConversionError,
@@ -293,6 +294,13 @@ class TestSignals:
             cli.main()
         assert caught.value.code == 130
         assert cleared == ["away"]
+
+    def test_are_no_plain_keyboard_interrupt(self) -> None:
+        """Python would end itself by SIGINT, whatever the exit code, if one came in an import."""
+        Stop().install()
+        with pytest.raises(KeyboardInterrupt) as caught:
+            exec("signal.raise_signal(signal.SIGTERM)")  # noqa: S102
+        assert caught.type is not KeyboardInterrupt
 
     def test_that_python_swallows_are_the_reason_for_what_follows(
         self, monkeypatch: pytest.MonkeyPatch

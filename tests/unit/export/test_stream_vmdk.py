@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import struct
 import tempfile
+import threading
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -47,6 +51,24 @@ def marked(data: bytes) -> list[tuple[int, int, int]]:
             found.append((value, size, kind))
             place += (1 + value) * SECTOR
     return found
+
+
+class FullFile(io.BytesIO):
+    """A file whose disk takes no more than the first piece."""
+
+    def write(self, data: Any, /) -> int:
+        if self.tell():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(data)
+
+
+def test_nothing_goes_on_after_a_failure(tmp_path: Path) -> None:
+    path = stored(tmp_path, "a.raw", pattern(100 * GRAIN))
+    before = threading.active_count()
+    with Reader(whole(path)) as image, pytest.raises(OSError, match="No space") as caught:
+        stream_vmdk.write(image, FullFile(), progress=lambda _: None)
+    assert caught.traceback  # which keeps everything that the function had
+    assert threading.active_count() == before
 
 
 @pytest.mark.parametrize(

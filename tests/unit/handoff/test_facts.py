@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,10 @@ def converted() -> Report:
         capabilities=capabilities(after.facts.os),
         plan=plan,
     )
+
+
+def test_names_of_files_that_are_no_utf_8() -> None:
+    assert jsonable((Path("/a/\udcff"), "\udcff")) == ["/a/\\udcff", "\\udcff"]
 
 
 class TestFacts:

@@ -5,6 +5,8 @@ import errno
 import os
 import shutil
 import signal
+import stat
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -257,6 +259,16 @@ class TestTakenNames:
         assert caught.value.code == "output-exists"
         assert names(tmp_path) == [final]
 
+    def test_by_the_source_are_never_to_be_removed(self, tmp_path: Path) -> None:
+        (tmp_path / "web.raw").touch()
+        (tmp_path / "again").hardlink_to(tmp_path / "web.raw")
+        sources = [tmp_path / "again"]
+        with pytest.raises(UsageError) as caught, Workspace(tmp_path, "web", sources=sources):
+            pass
+        assert caught.value.code == "output-exists"
+        assert "the source itself" in caught.value.message
+        assert "remove" not in caught.value.hint
+
     def test_of_further_disks_are_refused_when_they_are_known(self, tmp_path: Path) -> None:
         (tmp_path / "web-1.raw").write_text("mine")
         with Workspace(tmp_path, "web") as space:
@@ -287,6 +299,31 @@ def test_publishes_without_hard_links(
         space.publish(FINALS)
     assert names(tmp_path) == sorted(FINALS)
     assert (tmp_path / "web.raw").read_text() == "content of web.raw"
+
+
+def test_directories_that_cannot_be_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """VirtualBox' shared folders have no fsync(2) for them."""
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        real(descriptor)
+
+    convert(tmp_path, before=lambda: monkeypatch.setattr(os, "fsync", fsync))
+    assert names(tmp_path) == sorted(FINALS)
+
+
+def test_directories_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.open
+
+    def open_(path: Any, *args: Any, **kwargs: Any) -> int:
+        if path == tmp_path:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return real(path, *args, **kwargs)
+
+    convert(tmp_path, before=lambda: monkeypatch.setattr(os, "open", open_))
+    assert names(tmp_path) == sorted(FINALS)
 
 
 @pytest.mark.parametrize(
@@ -337,6 +374,57 @@ class TestTheDirectory:
         with pytest.raises(UsageError, match="in the way"), Workspace(tmp_path, "web"):
             pass
         assert names(treasure) == ["gold"]
+
+    def test_is_never_one_that_was_not_made_here(self, tmp_path: Path) -> None:
+        precious = tmp_path / ".web.partial" / "precious.raw"
+        precious.parent.mkdir()
+        precious.touch()
+        with pytest.raises(UsageError, match="in the way") as caught, Workspace(tmp_path, "web"):
+            pass
+        assert "move away" in caught.value.hint
+        assert precious.exists()
+
+    def test_is_not_cleared_of_what_is_to_be_converted(self, tmp_path: Path) -> None:
+        space = Workspace(tmp_path, "web").__enter__()
+        fill(space)
+        abandon(space)
+        saved = space.directory / "web.raw"
+        with pytest.raises(UsageError) as caught, Workspace(tmp_path, "web", sources=[saved]):
+            pass
+        assert caught.value.code == "source-in-staging"
+        assert saved.exists()
+
+    @pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP])
+    def test_has_its_work_elsewhere_where_there_are_no_links(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+    ) -> None:
+        def symlink_to(_path: Path, _target: str) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(type(tmp_path), "symlink_to", symlink_to)
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        (tmp_path / "out").mkdir()
+        for failure in (None, RuntimeError()):
+            with contextlib.suppress(RuntimeError), Workspace(tmp_path / "out", "web") as space:
+                assert not space.work.is_relative_to(space.output)
+                (space.work / "file").touch()
+                if failure:
+                    raise failure
+            assert not space.work.exists()
+            assert names(tmp_path) == ["out"]
+
+    def test_leaves_no_directory_that_was_made_for_it(self, tmp_path: Path) -> None:
+        output = tmp_path / "a" / "b"
+        with pytest.raises(RuntimeError), Workspace(output, "web"):
+            raise RuntimeError
+        assert names(tmp_path) == []
+        with contextlib.suppress(RuntimeError), Workspace(output, "web"):
+            (tmp_path / "a" / "mine").touch()
+            raise RuntimeError
+        assert names(tmp_path / "a") == ["mine"]
+        with Workspace(output, "web"):
+            pass
+        assert names(output) == []
 
     def test_is_never_somebody_elses(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / ".web.partial").mkdir()

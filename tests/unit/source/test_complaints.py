@@ -29,6 +29,7 @@ LOCK = (
         (1, "qemu-img: Could not open 'json:{}': Invalid footer",
          DamagedInputError, "source-damaged", "a.vmdk"),
         (1, LOCK, UsageError, "source-in-use", "a.vmdk"),
+        (1, " ", ConversionError, "tool-failed", "exit status 1"),
         (-9, "", ConversionError, "tool-failed", "signal 9"),
         (-signal.SIGXFSZ, "", HostError, "disk-full", "/out/target: File too large"),
     ],
