@@ -38,6 +38,7 @@ from converter.preflight import open_and_judge
 from converter.source import open_source
 from converter.source.copy import CopyJob
 from converter.source.lay_over import lay_over
+from converter.source.manifest import VerifyJob
 from converter.source.overlay import create_overlay
 from converter.source.unchanged import unchanged
 from converter.trimming import trims
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from converter.inspection import Inspection
     from converter.model import Finding, OutputDisk, Request, Source, Wanted
     from converter.monitor import Monitor
+    from converter.source.job import Job
     from converter.source.unchanged import Watch
 
 
@@ -149,16 +151,16 @@ class _Conversion:
         overlays = _overlays(source, self._space.work)
         names = [results.image_name(self._request.name, disk) for disk in range(len(overlays))]
         images = [self._space.staged(name) for name in names]
-        with self._copying(source, images) as copies:
+        with self._beside(source, images) as jobs:
             try:
-                examination, after = self._edit(source, container, overlays, copies)
+                examination, after = self._edit(source, container, overlays, jobs)
             except ConversionError as error:
                 with _limited("copy-rest", size):
-                    _blame_the_source(copies, error)
+                    _blame_the_source(jobs, error)
                 _check_writes(self._space.work, overlays)
                 raise
             _check_writes(self._space.work, overlays)
-            self._wait(copies, size)
+            self._wait(jobs, size)
         watch.check()  # it is not read any more
         if not self._request.wanted.as_is:
             with self._phase("lay-over", "laying the changes over the copy", size=size):
@@ -172,7 +174,9 @@ class _Conversion:
 
     def _open(self) -> tuple[Source, tuple[Finding, ...]]:
         request = self._request
-        source, container = open_and_judge(request.sources, request.wanted, work=self._space.work)
+        source, container = open_and_judge(
+            request.sources, request.wanted, work=self._space.work, later=True
+        )
         Examination(source, Plan(()), container).refuse_if_needed()
         return source, container
 
@@ -181,7 +185,7 @@ class _Conversion:
         source: Source,
         container: Sequence[Finding],
         overlays: Sequence[Path],
-        copies: Sequence[CopyJob],
+        jobs: Sequence[Job],
     ) -> tuple[Examination, Inspection]:
         """Inspect, refuse, plan, apply and verify, all in one appliance.
 
@@ -190,7 +194,7 @@ class _Conversion:
         with ExitStack() as stack:
             with self._phase("appliance", "starting the appliance"):
                 machine = stack.enter_context(_appliance(overlays, self._space.work))
-            _raise_failures(copies)
+            _raise_failures(jobs)
             with self._phase("inspect", "reading the guest, planning"):
                 before = read_guest(machine, container)
                 examination = judge(machine, source, container, before, self._request.wanted)
@@ -200,7 +204,7 @@ class _Conversion:
             with self._phase("apply", f"making {len(examination.plan.changes)} changes"):
                 replay(examination.plan, machine, progress=self._applied)
                 installed = packages.install(examination.plan, machine)
-            self._trim(machine, before, copies, source.virtual_size)
+            self._trim(machine, before, jobs, source.virtual_size)
             with self._phase("flush", "writing what was changed"):
                 machine.unmount()
                 machine.check_disks()
@@ -218,27 +222,27 @@ class _Conversion:
         findings = (*examination.findings, *installed)
         return replace(examination, findings=findings), after
 
-    def _trim(
-        self, machine: Appliance, before: Inspection, copies: Sequence[CopyJob], size: int
-    ) -> None:
+    def _trim(self, machine: Appliance, before: Inspection, jobs: Sequence[Job], size: int) -> None:
         """Give up what the guest does not use: where, the copies tell, so they must be there."""
         if not self._request.wanted.trim:
             return
+        copies = [job for job in jobs if isinstance(job, CopyJob)]
         self._wait(copies, size)
         with self._phase("trim", "leaving out what is not used", size=size):
             images = [copy.target for copy in copies]
             machine.trim(trims(before.facts, machine.mounted(), images))
 
-    def _wait(self, copies: Sequence[CopyJob], size: int) -> None:
+    def _wait(self, jobs: Sequence[Job], size: int) -> None:
         with self._phase("copy-rest", "waiting for the copy", size=size):
-            for copy in copies:
-                copy.wait()
+            for job in jobs:
+                job.wait()
 
     @contextmanager
-    def _copying(self, source: Source, images: Sequence[Path]) -> Iterator[list[CopyJob]]:
-        """Copy every disk in the background; on any way out but a good one they are stopped.
+    def _beside(self, source: Source, images: Sequence[Path]) -> Iterator[list[Job]]:
+        """Copy every disk in the background, and verify what is listed of them.
 
-        A copy that fails ends the appliance: nothing that is done there would be handed off.
+        On any way out but a good one that is stopped. What fails ends the appliance: nothing that
+        is done there would be handed off.
         """
         self._monitor.phase("copy", "copying the disks")
         share = 1 / len(images)
@@ -248,23 +252,26 @@ class _Conversion:
             done[number] = fraction
             self._monitor.progress("copy", sum(done) * share)
 
-        copies = [
+        fail = partial(kill_children, threading.get_native_id())
+        jobs: list[Job] = [
             CopyJob(
                 disk,
                 image,
                 directory=self._space.work,
                 progress=partial(progress, number),
-                on_failure=partial(kill_children, threading.get_native_id()),
+                on_failure=fail,
             )
             for number, (disk, image) in enumerate(zip(source.disks, images, strict=True))
         ]
+        if source.listed:
+            jobs.append(VerifyJob(source.listed, on_failure=fail))
         try:
-            for copy in copies:
-                copy.start()
-            yield copies
+            for job in jobs:
+                job.start()
+            yield jobs
         finally:
-            for copy in copies:
-                copy.cancel()
+            for job in jobs:
+                job.cancel()
 
     def _applied(self, fraction: float) -> None:
         self._monitor.progress("apply", fraction)
@@ -330,21 +337,21 @@ def check_growth(overlays: Sequence[Path]) -> None:
         )
 
 
-def _raise_failures(copies: Sequence[CopyJob]) -> None:
-    for copy in copies:
-        if copy.has_failed:
-            copy.wait()
+def _raise_failures(jobs: Sequence[Job]) -> None:
+    for job in jobs:
+        if job.has_failed:
+            job.wait()
 
 
-def _blame_the_source(copies: Sequence[CopyJob], error: ConversionError) -> None:
+def _blame_the_source(jobs: Sequence[Job], error: ConversionError) -> None:
     """When the guest cannot be read, see whether the source is damaged, and say that instead.
 
-    A refusal does not wait for the copies: what they have met so far is all that is asked.
+    A refusal does not wait for the jobs: what they have met so far is all that is asked.
     """
-    for copy in copies:
-        if isinstance(error, GuestRefusedError) and not copy.has_failed:
+    for job in sorted(jobs, key=lambda job: not job.has_failed):
+        if isinstance(error, GuestRefusedError) and not job.has_failed:
             continue
         try:
-            copy.wait()
+            job.wait()
         except DamagedInputError as damage:
             raise damage from error

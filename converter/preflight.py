@@ -33,12 +33,12 @@ _MOST_PARTITIONS: Final = 256
 
 
 def open_and_judge(
-    paths: Sequence[Path], wanted: Wanted, *, work: Path
+    paths: Sequence[Path], wanted: Wanted, *, work: Path, later: bool = False
 ) -> tuple[Source, tuple[Finding, ...]]:
     """Open a source, and give what is to be said of it before anything in it is mounted.
 
     Raises what `open_source` does, also for disks that were cut off or whose table makes no sense;
-    with all other findings.
+    with all other findings. What takes long to verify may be left for `later`, in `Source.listed`.
     """
     opening = survey(paths, work=work)
     storage = read_layout(opening.places, opening.faults)
@@ -48,10 +48,11 @@ def open_and_judge(
     start = () if opening.faults.errors else judge_start(storage)
     if wanted.as_is:  # it may be what nobody else can read
         layout, start = tolerated(layout), tolerated(start)
-    opening.verify(is_refused=is_refused((*container, *layout, *start)))
+    is_bad = bool(opening.faults.errors) or is_refused((*container, *layout, *start))
+    source = opening.verify(later=later or is_bad)
     findings = (*container, *layout, *(() if opening.faults.errors else start))
     opening.faults.raise_all(findings)
-    return opening.source, findings
+    return source, findings
 
 
 def read_layout(places: Sequence[SourceDisk | None], faults: Faults) -> Storage:

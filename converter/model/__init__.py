@@ -47,6 +47,7 @@ from converter.model.source import (
     ContainerFormat,
     DiskFormat,
     Extent,
+    ListedFile,
     Source,
     SourceDisk,
 )
@@ -102,6 +103,7 @@ __all__ = [
     "Licence",
     "LinkKind",
     "LinuxFacts",
+    "ListedFile",
     "MakeDirectory",
     "MakeLink",
     "Mount",

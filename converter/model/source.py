@@ -78,13 +78,28 @@ class SourceDisk:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedFile:
+    """A file as the manifest (`.mf`) `manifest` lists it: with a digest, in hexadecimal."""
+
+    manifest: str
+    name: str
+    file: ByteRange
+    algorithm: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
-    """The virtual machine as it was given: its container and its disks, boot disk first."""
+    """The virtual machine as it was given: its container and its disks, boot disk first.
+
+    `listed` are the files whose digests are still to be verified.
+    """
 
     paths: tuple[Path, ...]
     format: ContainerFormat
     disks: tuple[SourceDisk, ...]
     findings: tuple[Finding, ...] = ()
+    listed: tuple[ListedFile, ...] = ()
 
     @property
     def virtual_size(self) -> int:

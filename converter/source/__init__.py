@@ -6,7 +6,7 @@ file before that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from converter.errors import Faults, UsageError
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from converter.model import ByteRange, Finding, SourceDisk
-    from converter.source.manifest import Listed
+    from converter.model import ByteRange, Finding, ListedFile, SourceDisk
 
 _MACHINES = {ContainerFormat.OVA: machine.open_ova, ContainerFormat.OVF: machine.open_ovf}
+# Bytes that are read in less than a second.
 _QUICK = 256 << 20
 
 
@@ -36,16 +36,18 @@ class Opening:
     source: Source
     places: tuple[SourceDisk | None, ...]
     faults: Faults
-    listed: tuple[Listed, ...] = ()
 
-    def verify(self, *, is_refused: bool = False) -> None:
-        """Keep in `faults` what is not what a manifest says of it.
+    def verify(self, *, later: bool) -> Source:
+        """Verify what a manifest lists, and keep in `faults` what is not as it says.
 
-        Of a source that is refused anyway no more is read than takes a second.
+        What takes its time is left to the caller, in the source's `listed`, if it is to be done
+        `later`; of a source with faults it is not done at all.
         """
-        is_quick = sum(line.file.length for line in self.listed) <= _QUICK
-        if is_quick or not (is_refused or self.faults.errors):
-            manifest.verify(self.listed, self.faults)
+        listed = self.source.listed
+        if later and sum(line.file.length for line in listed) > _QUICK:
+            return self.source
+        manifest.verify(listed, self.faults)
+        return replace(self.source, listed=())
 
 
 def open_source(paths: Sequence[Path], *, work: Path) -> Source:
@@ -55,9 +57,9 @@ def open_source(paths: Sequence[Path], *, work: Path) -> Source:
     `DamagedInputError`, `GuestRefusedError`, or `UsageError` for what cannot be read at all.
     """
     opening = survey(paths, work=work)
-    opening.verify()
+    source = opening.verify(later=bool(opening.faults.errors))
     opening.faults.raise_all()
-    return opening.source
+    return source
 
 
 def survey(paths: Sequence[Path], *, work: Path) -> Opening:
@@ -70,7 +72,7 @@ def survey(paths: Sequence[Path], *, work: Path) -> Opening:
     formats = _formats(files, faults)
     places: list[SourceDisk | None] = []
     findings: list[Finding] = []
-    listed: tuple[Listed, ...] = ()
+    listed: tuple[ListedFile, ...] = ()
     for file, form in zip(files, formats, strict=True):
         with Reader(file) as reader, faults.kept():
             if form in _MACHINES:
@@ -81,8 +83,9 @@ def survey(paths: Sequence[Path], *, work: Path) -> Opening:
             if form is not None:
                 places[-1] = open_disk(reader, form, work=work)
     disks = tuple(disk for disk in places if disk is not None)
-    source = Source(tuple(paths), formats[0] or ContainerFormat.RAW, disks, tuple(findings))
-    return Opening(source, tuple(places), faults, listed)
+    form = formats[0] or ContainerFormat.RAW
+    source = Source(tuple(paths), form, disks, tuple(findings), listed)
+    return Opening(source, tuple(places), faults)
 
 
 def _files(paths: Sequence[Path]) -> list[ByteRange]:

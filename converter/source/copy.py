@@ -7,7 +7,6 @@ anywhere is found out here.
 from __future__ import annotations
 
 import os
-import threading
 from typing import TYPE_CHECKING, Final
 
 from converter.confinement import Confinement, linked
@@ -15,6 +14,7 @@ from converter.errors import writing_failed
 from converter.parallel import each
 from converter.source import grains, qemu_img, sparse
 from converter.source.complaints import judged
+from converter.source.job import Job
 from converter.source.overlay import filename, node, padded, plain_data
 from converter.source.reader import Reader
 
@@ -29,8 +29,8 @@ _PIECE: Final = 1 << 20
 _AHEAD: Final = 8
 
 
-class CopyJob:
-    """The copy of one disk to `target`, on a thread of its own."""
+class CopyJob(Job):
+    """The copy of one disk to `target`."""
 
     def __init__(
         self,
@@ -41,67 +41,33 @@ class CopyJob:
         progress: Callable[[float], None],
         on_failure: Callable[[], None] = lambda: None,
     ) -> None:
-        """Prepare it; `directory` holds the links that QEMU is given, `progress` gets 0 to 1.
-
-        `on_failure` is called, on the copy's thread, when it has failed.
-        """
+        """Prepare it; `directory` holds the links that QEMU is given, `progress` gets 0 to 1."""
+        super().__init__(f"copy-{target.name}", on_failure=on_failure)
         self._disk = disk
         self._target = target.absolute()
         self._plain = plain_data(disk)
         self._layers = filename(node(disk, directory))
         self._confinement = Confinement(read=linked(directory), written=(self._target,))
         self._progress = progress
-        self._on_failure = on_failure
-        self._cancelled = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name=f"copy-{target.name}", daemon=True)
 
     @property
     def target(self) -> Path:
         """What it is copied to."""
         return self._target
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
     def cancel(self) -> None:
-        """Stop within a second, if it still runs; a failure is not raised any more."""
+        """See `Job`."""
         self._cancelled.set()
         if self._child is not None:
             self._child.kill()
-        # A signal may have come while it was being started: then it sees by itself that it is over.
-        if self._thread.is_alive():
-            self._thread.join()
+        super().cancel()
 
-    def wait(self) -> None:
-        """Wait for the end; raises what went wrong."""
-        self._thread.join()
-        if self._failure is not None:
-            raise self._failure
-
-    @property
-    def is_cancelled(self) -> bool:
-        """Whether it was told to stop."""
-        return self._cancelled.is_set()
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether it ended with an error so far."""
-        return self._failure is not None
-
-    def _run(self) -> None:
-        if self.is_cancelled:
-            return
+    def _work(self) -> None:
         try:
             self._copy()
         except OSError as error:
-            self._failure = writing_failed(self._target, error, code="copy-failed")
-        except Exception as error:  # noqa: BLE001 - kept, and raised by wait()
-            self._failure = error
-        if self._failure is not None and not self.is_cancelled:
-            self._on_failure()
+            raise writing_failed(self._target, error, code="copy-failed") from error
 
     def _copy(self) -> None:
         if self._plain is not None:
@@ -110,7 +76,7 @@ class CopyJob:
             self._unpack_grains()
         else:
             self._convert()
-        if not self._cancelled.is_set():
+        if not self.is_cancelled():
             # QEMU leaves a size that is no whole number of sectors to its caller.
             os.truncate(self._target, padded(self._disk.virtual_size))
             self._progress(1.0)
@@ -125,8 +91,8 @@ class CopyJob:
 
             done = source.share(out.fileno())
             pieces = _pieces(source.data(done, data.length - done))
-            is_cancelled = self._cancelled.is_set
-            for (offset, _), _ in each(copy, pieces, ahead=_AHEAD, is_cancelled=is_cancelled):
+            done_ones = each(copy, pieces, ahead=_AHEAD, is_cancelled=self.is_cancelled)
+            for (offset, _), _ in done_ones:
                 self._progress(offset / data.length)
 
     def _unpack_grains(self) -> None:
@@ -135,7 +101,7 @@ class CopyJob:
                 self._disk,
                 out.fileno(),
                 progress=self._progress,
-                is_cancelled=self._cancelled.is_set,
+                is_cancelled=self.is_cancelled,
             )
 
     def _convert(self) -> None:
@@ -147,12 +113,12 @@ class CopyJob:
             progress=self._progress,
             started=self._started,
         )
-        if status != 0 and not self._cancelled.is_set():
+        if status != 0 and not self.is_cancelled():
             raise judged(self._disk.label, self._target, status, said)
 
     def _started(self, child: subprocess.Popen[bytes]) -> None:
         self._child = child
-        if self._cancelled.is_set():  # between the last look and now
+        if self.is_cancelled():  # between the last look and now
             child.kill()
 
 

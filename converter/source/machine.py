@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from converter.errors import Faults
-    from converter.model import ByteRange, SourceDisk
-    from converter.source.manifest import Listed
+    from converter.model import ByteRange, ListedFile, SourceDisk
     from converter.source.ovf import DiskReference
 
     Find = Callable[[str], ByteRange]
@@ -39,7 +38,7 @@ class Opened:
 
     disks: list[SourceDisk | None]
     findings: list[Finding]
-    listed: tuple[Listed, ...]
+    listed: tuple[ListedFile, ...]
 
 
 def open_ova(reader: Reader, faults: Faults, *, work: Path) -> Opened:
@@ -72,7 +71,7 @@ def open_ova(reader: Reader, faults: Faults, *, work: Path) -> Opened:
             )
         return members[plain]
 
-    listed: list[Listed] = []
+    listed: list[ListedFile] = []
     for name in members:
         if name.lower().endswith(".mf"):
             with faults.kept(), Reader(members[name], name=f"{reader.name}: {name}") as lines:
@@ -90,7 +89,7 @@ def open_ovf(reader: Reader, faults: Faults, *, work: Path) -> Opened:
         return beside(path, name.removeprefix("./"))
 
     beside_it = path.with_suffix(".mf")
-    listed: tuple[Listed, ...] = ()
+    listed: tuple[ListedFile, ...] = ()
     if beside_it.exists():
         with faults.kept(), Reader(find(beside_it.name), name=str(beside_it)) as lines:
             listed = manifest.parse(lines, find, faults)

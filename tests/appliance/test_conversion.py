@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import random
 import shutil
 import signal
+import tarfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -154,6 +156,41 @@ def ova() -> Path:
     return export(image(GUEST), "ova")
 
 
+class TestAManifestOfLargeFiles:
+    """It is verified beside the copy and the appliance, and nothing is handed off before."""
+
+    def machine(self, directory: Path, ova: Path, content: bytes) -> Path:
+        """Give the OVA with 320 MiB more, and a manifest of these that was made of `content`."""
+        path = directory / "guest.ova"
+        shutil.copyfile(ova, path)
+        digest = hashlib.sha256()
+        for _ in range(320):
+            digest.update(content)
+        manifest = f"SHA256(pad.bin)= {digest.hexdigest()}\n".encode()
+        with tarfile.open(path, "a") as archive:
+            pad, listed = tarfile.TarInfo("pad.bin"), tarfile.TarInfo("pad.mf")
+            pad.size, listed.size = 320 << 20, len(manifest)
+            with (directory / "pad.bin").open("w+b") as file:
+                file.truncate(pad.size)
+                archive.addfile(pad, file)
+            archive.addfile(listed, io.BytesIO(manifest))
+        return path
+
+    def test_that_is_right(self, ova: Path, tmp_path: Path) -> None:
+        given = self.machine(tmp_path, ova, bytes(1 << 20))
+        converter("convert", given, "-o", tmp_path / "out", "--name", "guest").good()
+        assert published(tmp_path / "out") == WHOLE
+
+    def test_that_is_wrong(self, ova: Path, tmp_path: Path) -> None:
+        given = self.machine(tmp_path, ova, b"x" * (1 << 20))
+        for done in (
+            converter("check", given, "--json"),
+            converter("convert", given, "-o", tmp_path / "out", "--json"),
+        ):
+            assert (done.code, done.document["error"]["code"]) == (4, "ova-manifest-mismatch")
+        assert not (tmp_path / "out").exists()
+
+
 WHOLE = ["guest.manifest.json", "guest.raw", "guest.report.html"]
 
 
@@ -217,7 +254,7 @@ def test_disk_that_fills_up(conversion: Conversion, tmp_path: Path, lack: int) -
         assert done.code == 5, done.stderr
         assert "disk-full" in done.stderr
         assert run.left_over(within=10) == []
-        assert list((small / "out").iterdir()) == []
+        assert list(small.iterdir()) == []
 
 
 @contextmanager

@@ -234,7 +234,7 @@ class TestCancelling:
         stopper = threading.Thread(target=copy.cancel)
         stopper.start()
         # The event is set before anything is waited for.
-        while not copy.is_cancelled:
+        while not copy.is_cancelled():
             stopper.join(0.001)
         go_on.set()
         stopper.join(10)

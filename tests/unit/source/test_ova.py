@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import tarfile
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote
 
@@ -12,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.errors import ConversionError, DamagedInputError
-from converter.model import ByteRange, ContainerFormat
+from converter.model import ByteRange, ContainerFormat, ListedFile
 from converter.source import ova, survey
+from converter.source.manifest import VerifyJob
 from converter.source.reader import Reader, whole
 from tests.unit.source.build import (
     GRAIN,
@@ -307,6 +309,34 @@ class TestManifest:
     def test_names_no_file_elsewhere(self, tmp_path: Path) -> None:
         path = self.machine(tmp_path, b"SHA1(/etc/passwd)= 00")
         assert refusal(path).code == "foreign-file"
+
+    def test_in_the_background(self, tmp_path: Path) -> None:
+        file = ByteRange(stored(tmp_path, "a", DISK), 0, len(DISK))
+        good = ListedFile("vm.mf", "a", file, "sha256", hashlib.sha256(DISK).hexdigest())
+        told: list[str] = []
+        job = VerifyJob([good], on_failure=lambda: told.append("failed"))
+        job.start()
+        job.wait()
+        assert told == []
+        job = VerifyJob(
+            [good, replace(good, digest="00"), replace(good, algorithm="sha1")],
+            on_failure=lambda: told.append("failed"),
+        )
+        job.start()
+        with pytest.raises(DamagedInputError) as caught:
+            job.wait()
+        assert [finding.code for finding in caught.value.findings] == ["ova-manifest-mismatch"] * 2
+        assert told == ["failed"]
+
+    def test_in_the_background_until_it_is_cancelled(self, tmp_path: Path) -> None:
+        file = ByteRange(stored(tmp_path, "a", DISK), 0, len(DISK))
+        job = VerifyJob(
+            [ListedFile("vm.mf", "a", file, "sha256", "00")] * 9, on_failure=lambda: None
+        )
+        job.cancel()
+        job.start()
+        job.wait()
+        assert not job.has_failed
 
     def test_a_file_listed_often_is_read_once(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
