@@ -27,7 +27,7 @@ from converter.guest import fixed_appliance, kernel_log, program, sockets, surve
 from converter.guest.blockdevices import translated
 from converter.guest.files import ApplianceFiles
 from converter.guest.hypervisor import confine
-from converter.guest.interrupt import interruptible, kill_children
+from converter.guest.interrupt import clearing_away, interruptible, kill_children
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -153,13 +153,14 @@ class Appliance(ApplianceFiles):
             self._stop()
 
     def _stop(self) -> None:
-        """End it, if it still runs, and let libguestfs clear up: no signal may kill its `rm`."""
+        """End it, if it still runs, and let libguestfs clear up: nobody may kill its `rm`."""
         with suppress(RuntimeError, ProcessLookupError):  # it has ended
             os.kill(self._handle.get_pid(), signal.SIGKILL)
         try:
-            self._watched.close()
+            with clearing_away():
+                self._handle.close()
         finally:
-            self._handle.close()
+            self._watched.close()
 
     def abort(self) -> None:
         """End the appliance at once, from any thread; whatever call waits for it fails."""

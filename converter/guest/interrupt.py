@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# Threads, by their native ids, whose programs are left alone.
+_clearing: set[int] = set()
+_lock = threading.Lock()
+
 
 @contextmanager
 def interruptible(abort: Callable[[], None]) -> Iterator[None]:
@@ -56,14 +60,33 @@ def _watch(arrivals: socket.socket, abort: Callable[[], None]) -> None:
             abort()
 
 
-def kill_children(thread: int) -> None:
-    """Kill every process that the thread with this native id has started (proc(5), children)."""
+@contextmanager
+def clearing_away() -> Iterator[None]:
+    """Let be what the block starts on this thread: it removes what was made, and ends by itself."""
+    thread = threading.get_native_id()
     try:
-        listed = Path(f"/proc/self/task/{thread}/children").read_text(encoding="ascii")
-    except OSError as error:
-        # The thread is gone, or the kernel does not tell (CONFIG_PROC_CHILDREN).
-        log.debug("children of thread %d: %s", thread, error)
-        return
-    for child in listed.split():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(int(child), signal.SIGKILL)
+        with _lock:
+            _clearing.add(thread)
+        yield
+    finally:
+        with _lock:
+            _clearing.discard(thread)
+
+
+def kill_children(thread: int) -> None:
+    """Kill every process that the thread with this native id has started (proc(5), children).
+
+    None of a thread that is clearing away.
+    """
+    with _lock:
+        if thread in _clearing:
+            return
+        try:
+            listed = Path(f"/proc/self/task/{thread}/children").read_text(encoding="ascii")
+        except OSError as error:
+            # The thread is gone, or the kernel does not tell (CONFIG_PROC_CHILDREN).
+            log.debug("children of thread %d: %s", thread, error)
+            return
+        for child in listed.split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGKILL)
