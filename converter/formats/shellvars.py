@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from converter.formats.kernel_args import Editor
 
 MAX_DEPTH: Final = 16
-# Of lines with a quote that is not closed, after which reading goes on with the next line.
-_MOST_FAULTS: Final = 64
+# Of lines with a quote that is not closed, after which reading goes on with the next line. A shell
+# would stop at the first; and each has all that follows it read.
+_MOST_FAULTS: Final = 8
 # Of assignments to a few variables; only the last to each counts. Each has the file read anew,
 # twice at the most.
 _MOST_EDITS: Final = 16
