@@ -63,22 +63,20 @@ def export(
     ``export-failed``, ``source-changed``, and others when the work fails.
     """
     name = target.name
-    data = _raw(image)
-    with (
-        Workspace(
+    with unchanged([image]) as watch:
+        data = _raw(image)
+        with Workspace(
             target.parent, name, suffixes=("",), sources=[image], published=published
-        ) as space,
-        unchanged([image]) as watch,
-    ):
-        monitor.phase("export", f"writing {kind.value}")
-        staged = space.staged(name)
-        progress = partial(monitor.progress, "export")
-        with deadline("export", seconds_for("export", data.length)):
-            FORMATS[kind](data, staged, space.work, progress)
-        watch.check()
-        size = staged.stat().st_size
-        space.publish([name])
-        return Exported(target, kind, padded(data.length), size)
+        ) as space:
+            monitor.phase("export", f"writing {kind.value}")
+            staged = space.staged(name)
+            progress = partial(monitor.progress, "export")
+            with deadline("export", seconds_for("export", data.length)):
+                FORMATS[kind](data, staged, space.work, progress)
+            watch.check()
+            size = staged.stat().st_size
+            space.publish([name])
+    return Exported(target, kind, padded(data.length), size)
 
 
 def _raw(image: Path) -> ByteRange:

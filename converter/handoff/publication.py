@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 _JOURNAL: Final = ".journal"
 # Holds the name that an empty file reserves until the rename: it is taken back too.
 _RESERVING: Final = ".reserving"
-# FAT and exFAT, VirtualBox and SMB shares: what link(2) says where there are no hard links.
-_NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
+# What FAT and exFAT, VirtualBox and SMB shares say of what they do not have: links of either kind,
+# and fsync(2) of directories.
+UNSUPPORTED: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 
 
 class _Identity(msgspec.Struct, frozen=True):
@@ -85,7 +86,7 @@ def _place(staged: Path, final: Path) -> None:
         # A link, unlike a rename, never replaces what somebody else put there.
         os.link(staged, final)
     except OSError as error:
-        if error.errno not in _NO_LINKS:
+        if error.errno not in UNSUPPORTED:
             raise
         _rename(staged, final)
 
@@ -166,7 +167,7 @@ def _sync(path: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if not is_directory or error.errno not in _NO_LINKS:
+        if not is_directory or error.errno not in UNSUPPORTED:
             raise
     finally:
         os.close(descriptor)

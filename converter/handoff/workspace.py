@@ -278,7 +278,7 @@ def _has_links(directory: Path) -> bool:
     try:
         link.symlink_to("nowhere")
     except OSError as error:
-        if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+        if error.errno in publication.UNSUPPORTED:
             return False
         raise
     link.unlink()

@@ -41,7 +41,7 @@ class Opening:
         """Verify what a manifest lists, and keep in `faults` what is not as it says.
 
         What takes its time is left to the caller, in the source's `listed`, if it is to be done
-        `later`; of a source with faults it is not done at all.
+        `later`: of a source that is refused anyway, never.
         """
         listed = self.source.listed
         if later and sum(line.file.length for line in listed) > _QUICK:

@@ -91,8 +91,7 @@ class CopyJob(Job):
 
             done = source.share(out.fileno())
             pieces = _pieces(source.data(done, data.length - done))
-            done_ones = each(copy, pieces, ahead=_AHEAD, is_cancelled=self.is_cancelled)
-            for (offset, _), _ in done_ones:
+            for (offset, _), _ in each(copy, pieces, ahead=_AHEAD, is_cancelled=self.is_cancelled):
                 self._progress(offset / data.length)
 
     def _unpack_grains(self) -> None:
