@@ -174,6 +174,7 @@ def machine(program: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (found.root / "command").symlink_to(PROGRAMS)
     (tmp_path / ".update-timestamp").write_text("disable\n", "ascii")
     monkeypatch.setenv("WINEPREFIX", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # where its server leaves a directory
     monkeypatch.setenv("WINEDEBUG", "-all")
     monkeypatch.setenv("WINEDLLOVERRIDES", ",".join(STAND_INS[:-1]) + "=n")
     monkeypatch.setenv("STAND_IN_CALLS", r"C:\calls")
