@@ -17,13 +17,20 @@ from converter.source.reader import Reader, damaged
 from converter.source.vmdk_sparse import GRAIN_MARKER, SECTOR
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from converter.model import SourceDisk
     from converter.source.reader import Fetch
     from converter.source.vmdk_sparse import SparseHeader
 
-_AHEAD: Final = 64
+    # Where a grain is to be on the disk (LBA), and its place in the file, in sectors.
+    Grain = tuple[int, int]
+
+_AHEAD: Final = 8
+# One after the other, grains are unpacked in runs: as many as begin in one stretch of the file,
+# which is read at once, and have so much of the disk.
+_STRETCH: Final = 1 << 20
+_RUN: Final = 4 << 20
 # Grains that are kept unpacked: who reads a table reads a sector after the other.
 _KEPT: Final = 4
 
@@ -44,13 +51,25 @@ def unpack(
         header = vmdk_sparse.with_footer(reader, vmdk_sparse.read_header(reader))
         write = partial(_write, reader, header, descriptor)
         # In the order of the disk, which is that of the file too: it was written as a stream.
-        grains = _grains(reader, header)
-        for (lba, _), _ in each(write, grains, ahead=_AHEAD, is_cancelled=is_cancelled):
-            progress(lba / header.capacity)
+        runs = _runs(_grains(reader, header), max(1, _RUN // (header.grain * SECTOR)))
+        for run, _ in each(write, runs, ahead=_AHEAD, is_cancelled=is_cancelled):
+            progress(run[-1][0] / header.capacity)
 
 
-def _grains(reader: Reader, header: SparseHeader) -> Iterator[tuple[int, int]]:
-    """Give (LBA, place in the file) of every grain that holds data, in sectors."""
+def _runs(grains: Iterable[Grain], most: int) -> Iterator[Sequence[Grain]]:
+    """Give `grains` in runs of at most so many; the first of a run lies before the others."""
+    run: list[Grain] = []
+    for grain in grains:
+        if run and (len(run) == most or not 0 <= (grain[1] - run[0][1]) * SECTOR < _STRETCH):
+            yield run
+            run = []
+        run.append(grain)
+    if run:
+        yield run
+
+
+def _grains(reader: Reader, header: SparseHeader) -> Iterator[Grain]:
+    """Give every grain that holds data."""
     for lba, places in vmdk_sparse.grain_tables(reader, header):
         for index, place in enumerate(places):
             if not header.is_empty(place):
@@ -64,7 +83,7 @@ def fetcher(reader: Reader) -> Fetch:
 
     @lru_cache(maxsize=_KEPT)
     def unpacked(lba: int, place: int) -> bytes:
-        return _unpacked(reader, header, lba, place)
+        return _unpacked(reader, reader.read, header, (lba, place))
 
     def fetch(offset: int, length: int) -> bytes:
         number, inside = divmod(offset, size)
@@ -79,15 +98,27 @@ def fetcher(reader: Reader) -> Fetch:
     return fetch
 
 
-def _write(reader: Reader, header: SparseHeader, descriptor: int, grain: tuple[int, int]) -> None:
+def _write(reader: Reader, header: SparseHeader, descriptor: int, run: Sequence[Grain]) -> None:
+    start = run[0][1] * SECTOR
+    stretch = reader.read(start, min(_STRETCH, reader.length - start))
+
+    def read(offset: int, length: int) -> bytes:
+        at = offset - start
+        if at + length > len(stretch):  # only the last one goes beyond
+            return reader.read(offset, length)
+        return stretch[at : at + length]
+
+    for grain in run:
+        sparse.write(descriptor, _unpacked(reader, read, header, grain), grain[0] * SECTOR)
+
+
+def _unpacked(
+    reader: Reader, read: Callable[[int, int], bytes], header: SparseHeader, grain: Grain
+) -> bytes:
+    """Give what a compressed grain holds, as far as the disk goes; `read` reads the file."""
     lba, place = grain
-    sparse.write(descriptor, _unpacked(reader, header, lba, place), lba * SECTOR)
-
-
-def _unpacked(reader: Reader, header: SparseHeader, lba: int, place: int) -> bytes:
-    """Give what the compressed grain at `place` holds, as far as the disk goes."""
     length = header.grain * SECTOR
-    marked, size = GRAIN_MARKER.unpack(reader.read(place * SECTOR, GRAIN_MARKER.size))
+    marked, size = GRAIN_MARKER.unpack(read(place * SECTOR, GRAIN_MARKER.size))
     if marked != lba:
         raise damaged(
             "vmdk-grain-place", reader.name, f"the grain for sector {lba} is marked {marked}"
@@ -97,7 +128,7 @@ def _unpacked(reader: Reader, header: SparseHeader, lba: int, place: int) -> byt
         raise damaged("vmdk-grain-length", reader.name, f"grain {lba}: {size} bytes compressed")
     # Of the last grain some writers store only what the disk has of it.
     room = min(length, (header.capacity - lba) * SECTOR)
-    packed = reader.read(place * SECTOR + GRAIN_MARKER.size, size)
+    packed = read(place * SECTOR + GRAIN_MARKER.size, size)
     return _inflate(reader, lba, packed, (length, room))[:room]
 
 

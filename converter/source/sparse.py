@@ -18,11 +18,12 @@ _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 _HOLE: Final = 0x01 | 0x02
 
 
-def is_zero(data: bytes) -> bool:
+def is_zero(data: bytes | memoryview) -> bool:
     """Tell whether all of `data` is zero."""
-    if len(data) <= len(_ZEROS):
-        return data == _ZEROS[: len(data)]
-    return data.count(0) == len(data)
+    view = memoryview(data)
+    size = len(_ZEROS)
+    # memcmp(3), and nothing is copied for it.
+    return all(_ZEROS.startswith(view[at : at + size]) for at in range(0, len(view), size))
 
 
 def blocks(stretches: Iterable[tuple[int, int]], size: int) -> Iterator[int]:
@@ -36,18 +37,16 @@ def blocks(stretches: Iterable[tuple[int, int]], size: int) -> Iterator[int]:
 
 def write(descriptor: int, data: bytes, offset: int) -> None:
     """Write `data` at `offset` of a file that holds nothing there yet, but for what is zero."""
-    if is_zero(data):
-        return
+    view = memoryview(data)
     start = 0
     for at in range(0, len(data), _GRAIN):
-        if is_zero(data[at : at + _GRAIN]):
-            _write_all(descriptor, data[start:at], offset + start)
+        if is_zero(view[at : at + _GRAIN]):
+            _write_all(descriptor, view[start:at], offset + start)
             start = at + _GRAIN
-    _write_all(descriptor, data[start:], offset + start)
+    _write_all(descriptor, view[start:], offset + start)
 
 
-def _write_all(descriptor: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
+def _write_all(descriptor: int, view: memoryview, offset: int) -> None:
     while view:
         written = os.pwrite(descriptor, view, offset)
         view, offset = view[written:], offset + written
@@ -55,8 +54,9 @@ def _write_all(descriptor: int, data: bytes, offset: int) -> None:
 
 def overwrite(descriptor: int, data: bytes, offset: int) -> None:
     """Write `data` at `offset` of a file, whatever it holds there."""
+    view = memoryview(data)
     for at in range(0, len(data), _GRAIN):
-        piece = data[at : at + _GRAIN]
+        piece = view[at : at + _GRAIN]
         if is_zero(piece):
             clear(descriptor, offset + at, len(piece))
         else:
@@ -74,4 +74,4 @@ def clear(descriptor: int, offset: int, length: int) -> None:
     if number not in (errno.EOPNOTSUPP, errno.ENOSYS):
         raise OSError(number, os.strerror(number))
     for at in range(0, length, len(_ZEROS)):
-        _write_all(descriptor, _ZEROS[: length - at], offset + at)
+        _write_all(descriptor, memoryview(_ZEROS)[: length - at], offset + at)

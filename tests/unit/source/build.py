@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from converter.source import crc32c as _crc32c
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 MIB = 1 << 20
@@ -95,15 +95,19 @@ def stream_vmdk(
     text: str | None = None,
     footer: Mapping[str, int] | None = None,
     raw_grains: Mapping[int, bytes] | None = None,
+    order: Callable[[int], float] = float,
     **fields: int,
 ) -> bytes:
-    """Make a stream-optimized VMDK as ovftool does; `grains` by their number."""
+    """Make a stream-optimized VMDK as ovftool does; `grains` by their number.
+
+    They lie in the file in the `order` that sort keys of their numbers give.
+    """
     text = text or descriptor([f'RW {capacity} SPARSE "x.vmdk"'], kind="streamOptimized")
     out = vmdk_header(capacity, directory=(1 << 64) - 1, **fields)  # type: ignore[arg-type]
     out += text.encode().ljust(20 * SECTOR, b"\0")
     out = _padded(out, GRAIN)
     tables: dict[int, list[int]] = {}
-    for number in sorted({**grains, **(raw_grains or {})}):
+    for number in sorted({**grains, **(raw_grains or {})}, key=order):
         table = tables.setdefault(number // 512, [0] * 512)
         table[number % 512] = len(out) // SECTOR
         out += (raw_grains or {}).get(number) or grain(number * 128, grains[number])

@@ -8,6 +8,7 @@ import struct
 import threading
 import time
 import zlib
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,6 +30,7 @@ from tests.unit.source.build import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 DATA = pattern(GRAIN)
@@ -123,6 +125,24 @@ class TestStream:
         data = stream_vmdk({0: DATA, 2: DATA[::-1], 600: DATA}, 128 * 700)
         expected = DATA + bytes(GRAIN) + DATA[::-1] + bytes(597 * GRAIN) + DATA + bytes(99 * GRAIN)
         assert copied(stored(tmp_path, "a.vmdk", data)) == expected
+
+    @pytest.mark.parametrize(
+        "order", [float, lambda n: -n, lambda n: n % 3, lambda n: n * 37 % 101]
+    )
+    def test_grains_in_any_order(self, tmp_path: Path, order: Callable[[int], float]) -> None:
+        # Some that hardly get smaller, and some of which hundreds are no larger than one of them.
+        random = Random(7)  # noqa: S311 - no secret
+        grains = {
+            number: random.randbytes(GRAIN) if number % 4 else bytes([number % 255 + 1]) * GRAIN
+            for number in range(101)
+        }
+        data = stream_vmdk(grains, 128 * 101, order=order)
+        assert copied(stored(tmp_path, "a.vmdk", data)) == b"".join(grains.values())
+
+    def test_more_grains_in_a_stretch_than_are_unpacked_at_once(self, tmp_path: Path) -> None:
+        grains = {number: bytes([number % 255 + 1]) * GRAIN for number in range(200)}
+        path = stored(tmp_path, "a.vmdk", stream_vmdk(grains, 128 * 200))
+        assert copied(path) == b"".join(grains.values())
 
     @pytest.mark.parametrize("last", [DATA, DATA[:512]])
     def test_the_last_grain_whole_or_as_long_as_the_disk(self, tmp_path: Path, last: bytes) -> None:
