@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from converter.formats.kernel_args import Edit, Span, applied, spliced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from converter.formats.kernel_args import Editor
 
@@ -31,8 +31,9 @@ _MOST_EDITS: Final = 16
 
 _BLANK: Final = re.compile(r"(?:[ \t\r]|\\\n)+")
 _COMMENT: Final = re.compile(r"#[^\n]*")
-_CONTROL: Final = re.compile(
-    r"[\n;&|(){}]+|(?:if|then|elif|else|fi|while|until|do|done|!)(?=[\s;])"
+# What commands stand between: blanks, comments, operators and reserved words.
+_BETWEEN: Final = re.compile(
+    r"(?:[ \t\r\n;&|(){}]|\\\n|#[^\n]*|(?:if|then|elif|else|fi|while|until|do|done|!)(?=[\s;]))+"
 )
 _EXPORT: Final = re.compile(r"(?:export|readonly|declare|typeset|local)(?=[ \t])(?:[ \t]+-\w+)*")
 _NAME: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\+?=)")
@@ -41,6 +42,9 @@ _BARE: Final = re.compile(r"""[^\s'"\\$`;&|<>()]+""")
 _VARIABLE: Final = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})")
 _IN_QUOTES: Final = re.compile(r'[^"\\$`]+')
 _BACKQUOTED: Final = re.compile(r"`(?:\\.|[^`\\])*`", re.DOTALL)
+# What means nothing inside of $(…) or ${…}, and in quotes there.
+_IN_NESTED: Final = re.compile(r"""[^'"\\$(){}]+""")
+_IN_NESTED_QUOTES: Final = re.compile(r'[^"\\$]+')
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_./:,@%+=-]*")
 _WORD: Final = re.compile(r"\S+")
 
@@ -147,40 +151,65 @@ class ShellVars:
         """
         if edit == Edit():
             return self
-        wanted = applied([span.word for span in item.words], edit)
         number = self.assignments.index(item)
-        candidates = [self._spliced(item, edit)]
+        candidates = [_spliced(self.text, item, edit)]
         if not item.is_dynamic:
+            wanted = applied([span.word for span in item.words], edit)
             candidates.append(
                 f"{self.text[: item.start]}{quote(' '.join(wanted))}{self.text[item.end :]}"
             )
         for text in candidates:
             new = parse(text)
-            if len(new.assignments) == len(self.assignments):
-                made = new.assignments[number]
-                same = [span.word for span in made.words] == wanted
-                if same and made.is_dynamic is item.is_dynamic:
-                    return new
+            if self._became(new, {number: edit}):
+                return new
         return self
 
     def with_words(self, names: Iterable[str], edit: Editor) -> ShellVars:
         """Give the file with the words edited of the assignments to `names`: the last ones."""
-        wanted, made = frozenset(names), self
+        wanted = frozenset(names)
         found = [number for number, item in enumerate(self.assignments) if item.name in wanted]
-        for number in found[-_MOST_EDITS:]:
-            item = made.assignments[number]
-            made = made.edited(item, edit([span.word for span in item.words]))
+        edits = {number: self._edit(number, edit) for number in found[-_MOST_EDITS:]}
+        text = self.text
+        for number in reversed(edits):  # the places of those before stay
+            text = _spliced(text, self.assignments[number], edits[number])
+        made = parse(text)
+        if self._became(made, edits):
+            return made
+        made = self
+        for number, one in edits.items():
+            made = made.edited(made.assignments[number], one)
         return made
 
-    def _spliced(self, item: Assignment, edit: Edit) -> str:
-        new = [word for word in (*edit.changed.values(), *edit.added) if word is not None]
-        if not all(_PLAIN.fullmatch(word) for word in new):
-            return self.text
-        if _for_init(item) or (item.words and not edit.added):
-            return spliced(self.text, item.words, edit)
-        text = spliced(self.text, item.words, Edit(edit.changed))
-        end = item.end + len(text) - len(self.text)
-        return _with_added(text, item, end, edit.added) if edit.added else text
+    def _edit(self, number: int, edit: Editor) -> Edit:
+        return edit([span.word for span in self.assignments[number].words])
+
+    def _became(self, new: ShellVars, edits: Mapping[int, Edit]) -> bool:
+        """Tell whether `new` differs in these words of the assignments of these numbers only."""
+        return len(new.assignments) == len(self.assignments) and all(
+            made.name == item.name
+            and made.is_dynamic is item.is_dynamic
+            and (
+                [span.word for span in made.words]
+                == applied([span.word for span in item.words], edits[number])
+                if number in edits
+                else made.value == item.value
+            )
+            for number, (item, made) in enumerate(
+                zip(self.assignments, new.assignments, strict=True)
+            )
+        )
+
+
+def _spliced(text: str, item: Assignment, edit: Edit) -> str:
+    """Put an edit of an item's words into the text, as it is where they cannot be put in."""
+    new = [word for word in (*edit.changed.values(), *edit.added) if word is not None]
+    if not all(_PLAIN.fullmatch(word) for word in new):
+        return text
+    if _for_init(item) or (item.words and not edit.added):
+        return spliced(text, item.words, edit)
+    changed = spliced(text, item.words, Edit(edit.changed))
+    end = item.end + len(changed) - len(text)
+    return _with_added(changed, item, end, edit.added) if edit.added else changed
 
 
 def _for_init(item: Assignment) -> bool:
@@ -250,8 +279,8 @@ class _Scanner:
         return match is not None
 
     def _command(self) -> Iterator[Assignment]:
-        """Read what is in front of a command, or at a place where one may stand."""
-        if any(self._skip(pattern) for pattern in (_BLANK, _COMMENT, _CONTROL)):
+        """Read a command, if there is one, and what is in front of it."""
+        if self._skip(_BETWEEN):
             return
         is_exported = self._skip(_EXPORT)
         found: list[Assignment] = []
@@ -369,6 +398,7 @@ class _Scanner:
         opening = "(" if closing == ")" else "{"
         levels = 1
         while levels:
+            self._skip(_IN_NESTED)
             if self._at >= len(self._text):
                 raise _UnclosedError
             character = self._text[self._at]
@@ -387,12 +417,15 @@ class _Scanner:
             self._at += 1
 
     def _pass_quoted(self, depth: int) -> None:
-        while self._text[self._at : self._at + 1] != '"':
+        while True:
+            self._skip(_IN_NESTED_QUOTES)
             if self._at >= len(self._text):
                 raise _UnclosedError
             character = self._text[self._at]
+            if character == '"':
+                self._at += 1
+                return
             if character == "$" and self._text[self._at + 1 : self._at + 2] in ("(", "{"):
                 self._expansion(depth + 1)
             else:
                 self._at += 2 if character == "\\" else 1
-        self._at += 1

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.formats import kernel_args, shellvars
 from converter.formats.kernel_args import Edit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SHELLISH = st.lists(
     st.sampled_from([*"""AB=+"'\\$`(){}#;& \n\tx1""", "export ", "A=", "$(", "\\\n"]), max_size=30
@@ -206,3 +211,14 @@ def test_a_file_that_says_the_same_for_ever_is_edited_at_its_end() -> None:
     count = edited.count("n=1")
     assert 4 <= count <= 16
     assert edited.endswith('A=quiet" n=1"\n' * count)
+
+
+def test_an_assignment_that_cannot_be_edited_does_not_keep_others_from_it() -> None:
+    text = 'A=$B" b"c\nC=\'y\'\nB="x"\nD=z\n'
+
+    def edit(words: Sequence[str]) -> Edit:
+        return Edit({1: "x"}) if len(words) > 1 else add("n=1")
+
+    edited = shellvars.parse(text).with_words(["A", "B", "C"], edit)
+    assert str(edited) == 'A=$B" b"c\nC=\'y n=1\'\nB="x n=1"\nD=z\n'
+    assert edited == shellvars.parse(str(edited))
