@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _BLANKS: Final = " \t\r"
 # An assignment on a line of its own, and what is around its value.
 _ASSIGNMENT: Final = re.compile(
-    r"(?P<before>[ \t]*(?P<key>[^\s=#;\[]+)[ \t]*=[ \t]*)\S(?:.*[^\s\\])?(?P<after>\s*)"
+    r"(?P<before>[ \t]*(?P<key>[^\s=#;\[]+)[ \t]*=[ \t]*)\S(?:.*\S)?(?P<after>\s*)"
 )
 
 
@@ -63,8 +63,8 @@ def parse(text: str) -> Ini:
     """Read a file; lines that mean nothing are passed over."""
     section = ""
     found = []
-    for line in _lines(text):
-        if line.startswith("[") and line.endswith("]"):
+    for _, line in _lines(text.split("\n")):
+        if _is_header(line):
             section = line[1:-1]
             continue
         key, equals, value = line.partition("=")
@@ -78,30 +78,38 @@ def with_value(text: str, section: str, key: str, value: str) -> str:
 
     Assignments that empty the list, and those of several lines, stay as they are.
     """
-    here, continued = "", False
+    here = ""
     lines = text.split("\n")
-    for number, line in enumerate(lines):
-        found = _ASSIGNMENT.fullmatch(line)
-        if found and here == section and found["key"] == key and not continued:
-            lines[number] = f"{found['before']}{value}{found['after']}"
-        stripped = line.strip(_BLANKS)
-        continued = stripped.endswith("\\")
-        if stripped.startswith("[") and stripped.endswith("]"):
-            here = stripped[1:-1]
+    for numbers, line in _lines(lines):
+        if _is_header(line):
+            here = line[1:-1]
+        elif here == section and len(numbers) == 1:
+            found = _ASSIGNMENT.fullmatch(lines[numbers[0]])
+            if found and found["key"] == key:
+                lines[numbers[0]] = f"{found['before']}{value}{found['after']}"
     return "\n".join(lines)
 
 
-def _lines(text: str) -> Iterator[str]:
-    """Give the lines that count, stripped, continuations joined by a blank."""
+def _is_header(line: str) -> bool:
+    return line.startswith("[") and line.endswith("]")
+
+
+def _lines(lines: Sequence[str]) -> Iterator[tuple[Sequence[int], str]]:
+    """Give what counts of some lines, stripped, continuations joined by a blank.
+
+    Each with the numbers of the lines that it is made of.
+    """
+    numbers: list[int] = []
     waiting: list[str] = []
-    for raw in text.split("\n"):
+    for number, raw in enumerate(lines):
         line = raw.strip(_BLANKS)
         if line.startswith(("#", ";")):
             continue
-        if (len(line) - len(line.rstrip("\\"))) % 2:
-            waiting.append(line[:-1])
-            continue
-        yield " ".join([*waiting, line]).strip(_BLANKS)
-        waiting.clear()
+        continues = (len(line) - len(line.rstrip("\\"))) % 2 == 1
+        numbers.append(number)
+        waiting.append(line[:-1] if continues else line)
+        if not continues:
+            yield numbers, " ".join(waiting).strip(_BLANKS)
+            numbers, waiting = [], []
     if waiting:
-        yield " ".join(waiting).strip(_BLANKS)
+        yield numbers, " ".join(waiting).strip(_BLANKS)

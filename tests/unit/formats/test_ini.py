@@ -69,6 +69,11 @@ def test_a_hostile_file_is_read_in_time_that_follows_its_size() -> None:
         ("[A]\nk=\nk=1", "[A]\nk=\nk=2"),
         ("[A]\nk=1\\\n 3\n", "[A]\nk=1\\\n 3\n"),
         ("[A]\nj=x \\\nk=1\n", "[A]\nj=x \\\nk=1\n"),
+        ("[A]\nk=\\\n3\n", "[A]\nk=\\\n3\n"),
+        ("[A]\nj=x\\\n# c\nk=1\n", "[A]\nj=x\\\n# c\nk=1\n"),
+        ("[A]\n# C:\\\nk=1\n", "[A]\n# C:\\\nk=2\n"),
+        ("[A]\nk=1\\\\\n", "[A]\nk=2\n"),
+        ("[A]\nk=1\n[A\\\nB]\nk=1\n", "[A]\nk=2\n[A\\\nB]\nk=1\n"),
         ("k=1\n", "k=1\n"),
     ],
 )
