@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 NAME: Final = "ifupdown"
 CONFIG: Final = "/etc/network/interfaces"
-# With a dot in its name `source-directory` does not take it for a file of stanzas.
-SCRIPT: Final = "/etc/network/converter-any-interface.sh"
+# With dots in its name neither `source *` nor `source-directory` take it for a file of stanzas.
+SCRIPT: Final = "/etc/network/.converter-any-interface.sh"
 DEFAULTS: Final = "/etc/default/networking"
 _HOTPLUG_RULES: Final = (
     "/lib/udev/rules.d/80-ifupdown.rules",

@@ -21,7 +21,7 @@ LO = "auto lo\niface lo inet loopback\n"
 STATIC = "auto ens192\niface ens192 inet static\n\taddress 10.20.30.40/24\n\tgateway 10.20.30.1\n"
 ANY_CARD = (
     "# DHCP on whatever network card this machine has (put in by converter).\n"
-    "allow-hotplug /e*\nmapping e*\n    script /etc/network/converter-any-interface.sh\n"
+    "allow-hotplug /e*\nmapping e*\n    script /etc/network/.converter-any-interface.sh\n"
     "iface primary inet dhcp\n"
 )
 FIRST_CARD = (
@@ -37,7 +37,7 @@ def guest(text: str | bytes, **others: str) -> Files:
 def test_a_static_card_becomes_dhcp_on_any_card() -> None:
     done = converted(guest(f"# head\n{LO}\n# the card\n{STATIC}"))
     assert done.text(MAIN) == f"# head\n{LO}\n# the card\n\n{ANY_CARD}"
-    script = done.guest.lstat("/etc/network/converter-any-interface.sh")
+    script = done.guest.lstat("/etc/network/.converter-any-interface.sh")
     assert script is not None
     assert script.mode == 0o755
     assert done.findings == ()
@@ -174,9 +174,10 @@ def test_sourced_files_are_rewritten_wherever_they_are() -> None:
     assert ANY_CARD in done.text(MAIN)
 
 
-def test_our_script_is_not_read_as_stanzas() -> None:
-    done = converted(guest(f"{STATIC}source-directory .\n"))
-    assert done.text("/etc/network/converter-any-interface.sh").startswith("#!/bin/sh\n")
+@pytest.mark.parametrize("source", ["source-directory .", "source *", "source /etc/n*/*"])
+def test_our_script_is_not_read_as_stanzas(source: str) -> None:
+    done = converted(guest(f"{STATIC}{source}\n"))
+    assert done.text("/etc/network/.converter-any-interface.sh").startswith("#!/bin/sh\n")
 
 
 def test_links_that_lead_in_a_circle_are_passed_over() -> None:
