@@ -42,3 +42,18 @@ def test_a_failing_disk_is_told(
     with pytest.raises(OSError, match=r"No space|Input/output") as caught:
         share(tmp_path, monkeypatch, number)
     assert caught.value.errno == number
+
+
+def test_an_empty_file_is_not_truncated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ext4 would write all that comes to be in it to the disk when it is closed."""
+
+    def ioctl(*_: Any) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    def ftruncate(*_: Any) -> None:
+        pytest.fail("it was truncated")
+
+    monkeypatch.setattr(fcntl, "ioctl", ioctl)
+    monkeypatch.setattr(os, "ftruncate", ftruncate)
+    with (tmp_path / "target").open("wb") as target:
+        assert reflink.share(0, target.fileno(), offset=0, length=65536) == 0
