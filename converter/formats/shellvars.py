@@ -154,7 +154,7 @@ class ShellVars:
         number = self.assignments.index(item)
         candidates = [_spliced(self.text, item, edit)]
         if not item.is_dynamic:
-            wanted = applied([span.word for span in item.words], edit)
+            wanted = applied(_words(item), edit)
             candidates.append(
                 f"{self.text[: item.start]}{quote(' '.join(wanted))}{self.text[item.end :]}"
             )
@@ -168,9 +168,15 @@ class ShellVars:
         """Give the file with the words edited of the assignments to `names`: the last ones."""
         wanted = frozenset(names)
         found = [number for number, item in enumerate(self.assignments) if item.name in wanted]
-        edits = {number: self._edit(number, edit) for number in found[-_MOST_EDITS:]}
+        made = {number: edit(_words(self.assignments[number])) for number in found[-_MOST_EDITS:]}
+        return self._edited_at({number: one for number, one in made.items() if one != Edit()})
+
+    def _edited_at(self, edits: Mapping[int, Edit]) -> ShellVars:
+        """Give the file with edits of the assignments of these numbers, all at once if they can."""
+        if not edits:
+            return self
         text = self.text
-        for number in reversed(edits):  # the places of those before stay
+        for number in sorted(edits, reverse=True):  # the places of those before stay
             text = _spliced(text, self.assignments[number], edits[number])
         made = parse(text)
         if self._became(made, edits):
@@ -180,24 +186,25 @@ class ShellVars:
             made = made.edited(made.assignments[number], one)
         return made
 
-    def _edit(self, number: int, edit: Editor) -> Edit:
-        return edit([span.word for span in self.assignments[number].words])
-
     def _became(self, new: ShellVars, edits: Mapping[int, Edit]) -> bool:
         """Tell whether `new` differs in these words of the assignments of these numbers only."""
+        pairs = zip(self.assignments, new.assignments, strict=False)
         return len(new.assignments) == len(self.assignments) and all(
-            made.name == item.name
-            and made.is_dynamic is item.is_dynamic
-            and (
-                [span.word for span in made.words]
-                == applied([span.word for span in item.words], edits[number])
-                if number in edits
-                else made.value == item.value
-            )
-            for number, (item, made) in enumerate(
-                zip(self.assignments, new.assignments, strict=True)
-            )
+            _is_made(made, item, edits.get(number)) for number, (item, made) in enumerate(pairs)
         )
+
+
+def _words(item: Assignment) -> list[str]:
+    return [span.word for span in item.words]
+
+
+def _is_made(made: Assignment, item: Assignment, edit: Edit | None) -> bool:
+    """Tell whether an assignment is what an edit was to make of `item`, or is as it was."""
+    if (made.name, made.is_dynamic) != (item.name, item.is_dynamic):
+        return False
+    if edit is None:
+        return made.value == item.value
+    return _words(made) == applied(_words(item), edit)
 
 
 def _spliced(text: str, item: Assignment, edit: Edit) -> str:

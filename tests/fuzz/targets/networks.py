@@ -51,7 +51,7 @@ def interfaces(text: str) -> None:
 )  # fmt: skip
 def ini(text: str) -> None:
     file = ini_codec.parse(text)
-    for section, key, _ in file.assignments[-16:]:
+    for section, key, _ in file.assignments[-16:]:  # each question has all of them looked at
         file.get_all(section, key)
     written = ini_codec.with_value(text, "Network", "DHCP", "no")
     assert ini_codec.with_value(written, "Network", "DHCP", "no") == written
