@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tests.bench.series import Series
 
 _OUT: Final = Path("out/bench")
+_MIB: Final = 1 << 20
 
 
 def main() -> int:
@@ -83,10 +84,11 @@ def measured(series: Series, rounds: int) -> list[tuple[str, list[Cost]]]:
 def table(series: Series, costs: Mapping[str, Cost]) -> Iterator[str]:
     """Give the section of a series, in Markdown."""
     yield f"\n## {series.title} (`{series.name}`)\n"
-    yield "| | s | processors' s | MiB |"
-    yield "|---|---:|---:|---:|"
+    yield "| | s | processors' s | MiB | MiB of all |"
+    yield "|---|---:|---:|---:|---:|"
     for name, cost in costs.items():
-        yield f"| {name} | {cost.wall:.2f} | {cost.cpu:.2f} | {cost.peak / (1 << 20):.0f} |"
+        memory = f"{cost.peak / _MIB:.0f} | {cost.together / _MIB:.0f}"
+        yield f"| {name} | {cost.wall:.2f} | {cost.cpu:.2f} | {memory} |"
     yield from _targets(series, costs)
     rows = chart.lines(costs)
     if rows:

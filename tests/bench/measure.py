@@ -8,16 +8,21 @@ import subprocess
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _POLL: Final = 0.05
+# Adding up the pages of a QEMU takes a moment: not each time.
+_POLLS_FOR_ALL: Final = 10
 _PEAK: Final = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
+_SHARE: Final = re.compile(r"^Pss:\s+(\d+) kB", re.MULTILINE)
 _TAIL: Final = 3000
 
 
@@ -25,12 +30,14 @@ _TAIL: Final = 3000
 class Cost:
     """Seconds of the clock and of all processors, with those of all that the command started.
 
-    `peak` is the most memory that the process itself had, in bytes; `phases` are seconds, too.
+    `peak` is the most memory that the process itself had, in bytes, and `together` the most that
+    was seen of it and all that it started; `phases` are seconds, too.
     """
 
     wall: float
     cpu: float
     peak: int
+    together: int
     phases: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -47,31 +54,58 @@ def run(
             stderr=said,
             env={**os.environ, **(environment or {})},
         )
-        over, peaks = threading.Event(), [0]
-        watcher = threading.Thread(target=_watch, args=(child.pid, over, peaks))
-        watcher.start()
+        over, watcher = threading.Event(), _Watcher(child.pid)
+        thread = threading.Thread(target=watcher.watch, args=(over,))
+        thread.start()
         _, ended, usage = os.wait4(child.pid, 0)
         wall = time.perf_counter() - start
         over.set()
-        watcher.join()
+        thread.join()
         child.returncode = os.waitstatus_to_exitcode(ended)
         out.seek(0)
         said.seek(0)
         printed, complaint = out.read(), said.read()
     if child.returncode != status:
         raise RuntimeError(f"{argv}: exit {child.returncode}: {complaint[-_TAIL:].decode()}")
-    return Cost(wall, usage.ru_utime + usage.ru_stime, max(peaks)), printed
+    cpu = usage.ru_utime + usage.ru_stime
+    return Cost(wall, cpu, watcher.peak, watcher.together), printed
 
 
-def _watch(pid: int, over: threading.Event, peaks: list[int]) -> None:
-    """Read the high-water mark of a process (proc(5), VmHWM) again and again: it is kept there."""
-    while not over.wait(_POLL):
-        try:
-            found = _PEAK.search(Path(f"/proc/{pid}/status").read_text("ascii"))
-        except OSError:
-            return
-        if found:
-            peaks.append(int(found[1]) << 10)
+class _Watcher:
+    """Looks at the memory of a process again and again; in bytes."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self.peak = 0
+        self.together = 0
+
+    def watch(self, over: threading.Event) -> None:
+        """Look until it is over. The kernel keeps the process's own peak (proc(5), VmHWM)."""
+        for turn in count():
+            self.peak = max(self.peak, _memory(self._pid, "status", _PEAK))
+            if turn % _POLLS_FOR_ALL == 0:
+                shares = (_memory(pid, "smaps_rollup", _SHARE) for pid in _family(self._pid))
+                self.together = max(self.together, sum(shares))
+            if over.wait(_POLL):
+                return
+
+
+def _family(pid: int) -> Iterator[int]:
+    """Give a process and all that descend from it (proc(5), children)."""
+    yield pid
+    with suppress(OSError):  # it is over
+        for task in Path(f"/proc/{pid}/task").glob("*/children"):
+            for child in task.read_text("ascii").split():
+                yield from _family(int(child))
+
+
+def _memory(pid: int, file: str, pattern: re.Pattern[str]) -> int:
+    """Read a number of bytes from a file about a process; 0 when that is over."""
+    try:
+        found = pattern.search(Path(f"/proc/{pid}/{file}").read_text("ascii"))
+    except OSError:
+        return 0
+    return int(found[1]) << 10 if found else 0
 
 
 def middle(costs: Sequence[Cost]) -> Cost:
@@ -81,5 +115,6 @@ def middle(costs: Sequence[Cost]) -> Cost:
         median(cost.wall for cost in costs),
         median(cost.cpu for cost in costs),
         max(cost.peak for cost in costs),
+        max(cost.together for cost in costs),
         {name: median(cost.phases.get(name, 0.0) for cost in costs) for name in sorted(names)},
     )

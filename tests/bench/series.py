@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from converter.data import load
 from images.windows.guest import Firmware
 from tests.bench import sources, subjects
 from tests.bench.measure import Cost
@@ -174,12 +175,22 @@ def _at_once(number: int) -> Subject:
             max(cost.wall for cost in costs),
             sum(cost.cpu for cost in costs),
             max(cost.peak for cost in costs),
+            sum(cost.together for cost in costs),
         )
 
     return subject
 
 
 def _together() -> Series:
+    counted = load("host")["memory"]["conversion_mib"] << 20
+
+    def memory(number: int) -> Target:
+        return Target(
+            f"memory of {number}, of what `doctor` counts with",
+            lambda found: found[str(number)].together / (number * counted),
+            1.0,
+        )
+
     return Series(
         "at-once",
         "Conversions at once",
@@ -190,6 +201,8 @@ def _together() -> Series:
                 lambda found: found["2"].wall / (2 * found["1"].wall),
                 1.0,
             ),
+            memory(1),
+            memory(4),
         ),
     )
 
