@@ -25,7 +25,7 @@ from converter.model import (
     WindowsFacts,
 )
 from converter.policy_windows import judge_windows_guest
-from converter.source import vmdk
+from converter.source import machine, vmdk
 from converter.support import Verdict
 
 if TYPE_CHECKING:
@@ -154,6 +154,20 @@ def _vmdk_subformat(source: Source, policy: Policy) -> Iterator[Finding]:
             if policy is Policy.AWS
             else "",
             vmdk.UNSUPPORTED,
+        )
+
+
+def _chunked(source: Source, policy: Policy) -> Iterator[Finding]:
+    """FMT-4: the service reads no disks that are cut into several files."""
+    for name in source.chunked:
+        yield Finding(
+            Severity.ERROR if policy is Policy.AWS else Severity.INFO,
+            "ova-chunked-disk",
+            f"the disk {name!r} is cut into several files, which the service does not read",
+            "export it with ovftool without --chunkSize, or use --policy open"
+            if policy is Policy.AWS
+            else "",
+            machine.CHUNKED,
         )
 
 
@@ -361,6 +375,7 @@ def _default_kernel(facts: Facts, _mode: BootMode | None) -> Iterator[Finding]:
 
 _SOURCE_RULES: Final[tuple[Callable[[Source, Policy], Iterator[Finding]], ...]] = (
     _service_format,
+    _chunked,
     _vmdk_subformat,
     _limits,
 )

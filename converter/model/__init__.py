@@ -50,6 +50,7 @@ from converter.model.source import (
     ListedFile,
     Source,
     SourceDisk,
+    joined,
 )
 from converter.model.storage import (
     Array,
@@ -133,4 +134,5 @@ __all__ = [
     "Wanted",
     "WindowsFacts",
     "WriteFile",
+    "joined",
 ]

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from converter.model.finding import Finding
@@ -39,11 +40,40 @@ class DiskFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ByteRange:
-    """A stretch of a host file: a whole file, or a member of an OVA where it lies."""
+    """A stretch of a host file: a whole file, or a member of an OVA where it lies.
+
+    Or several stretches, `chunks`, that follow each other, of a file that was cut: then `path` is
+    that of the first, and `offset` 0.
+    """
 
     path: Path
     offset: int
     length: int
+    chunks: tuple[ByteRange, ...] = ()
+
+    @property
+    def parts(self) -> tuple[ByteRange, ...]:
+        """The stretches that it is made of, which have no chunks themselves."""
+        return self.chunks or (self,)
+
+    def part(self, offset: int, length: int) -> ByteRange:
+        """Give the `length` bytes at `offset` of it."""
+        if not self.chunks:
+            return ByteRange(self.path, self.offset + offset, length)
+        found: list[ByteRange] = []
+        for chunk in self.chunks:
+            first, end = max(offset, 0), min(offset + length, chunk.length)
+            if first < end:
+                found.append(chunk.part(first, end - first))
+            offset -= chunk.length
+        return joined(found)
+
+
+def joined(chunks: Sequence[ByteRange]) -> ByteRange:
+    """Give the file that was cut into `chunks`, at least one."""
+    if len(chunks) == 1:
+        return chunks[0]
+    return ByteRange(chunks[0].path, 0, sum(chunk.length for chunk in chunks), tuple(chunks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +122,8 @@ class ListedFile:
 class Source:
     """The virtual machine as it was given: its container and its disks, boot disk first.
 
-    `listed` are the files whose digests are still to be verified.
+    `listed` are the files whose digests are still to be verified, `chunked` the names of disks that
+    are cut into several files.
     """
 
     paths: tuple[Path, ...]
@@ -100,6 +131,7 @@ class Source:
     disks: tuple[SourceDisk, ...]
     findings: tuple[Finding, ...] = ()
     listed: tuple[ListedFile, ...] = ()
+    chunked: tuple[str, ...] = ()
 
     @property
     def virtual_size(self) -> int:

@@ -73,18 +73,20 @@ def survey(paths: Sequence[Path], *, work: Path) -> Opening:
     places: list[SourceDisk | None] = []
     findings: list[Finding] = []
     listed: tuple[ListedFile, ...] = ()
+    chunked: tuple[str, ...] = ()
     for file, form in zip(files, formats, strict=True):
         with Reader(file) as reader, faults.kept():
             if form in _MACHINES:
                 opened = _MACHINES[form](reader, faults, work=work)
-                places, findings, listed = opened.disks, opened.findings, opened.listed
+                places, findings = opened.disks, opened.findings
+                listed, chunked = opened.listed, opened.chunked
                 continue
             places.append(None)
             if form is not None:
                 places[-1] = open_disk(reader, form, work=work)
     disks = tuple(disk for disk in places if disk is not None)
     form = formats[0] or ContainerFormat.RAW
-    source = Source(tuple(paths), form, disks, tuple(findings), listed)
+    source = Source(tuple(paths), form, disks, tuple(findings), listed, chunked)
     return Opening(source, tuple(places), faults)
 
 

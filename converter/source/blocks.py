@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final, Self
 
-from converter.model import ByteRange, DiskFormat
+from converter.model import DiskFormat
 from converter.source import grains, qcow2, vdi, vhd, vhdx
 from converter.source.overlay import SECTOR, padded, plain_data
 from converter.source.reader import Reader
@@ -20,7 +20,7 @@ from converter.source.reader import Reader
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from converter.model import Extent, SourceDisk
+    from converter.model import ByteRange, Extent, SourceDisk
     from converter.source.reader import Fetch
 
 _FETCHERS: Final[dict[DiskFormat, Callable[[Reader], Fetch]]] = {
@@ -117,6 +117,5 @@ class _Extents:
         name = f"{self._disk.label}: {file.path.name}"
         if extent.kind == "SPARSE":
             return grains.fetcher(self._files.enter_context(Reader(file, name=name)))
-        start = file.offset + extent.file_offset
-        data = ByteRange(file.path, start, extent.sectors * SECTOR)
+        data = file.part(extent.file_offset, extent.sectors * SECTOR)
         return self._files.enter_context(Reader(data, name=name)).read

@@ -10,20 +10,21 @@ not verified here: that takes its time, and what is refused should be so at once
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from converter.errors import DamagedInputError, GuestRefusedError
-from converter.model import Finding, Severity
+from converter.model import Finding, Severity, joined
 from converter.source import manifest, ova, ovf
-from converter.source.overlay import plain_data
+from converter.source.overlay import SECTOR, plain_data
 from converter.source.probe import beside, detect, leads_away, open_disk
 from converter.source.reader import Reader, damaged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from converter.errors import Faults
     from converter.model import ByteRange, ListedFile, SourceDisk
@@ -31,14 +32,25 @@ if TYPE_CHECKING:
 
     Find = Callable[[str], ByteRange]
 
+CHUNKED: Final = (
+    "Disk validation failed [OVF file parsing error: OVA with chunked disk files is not supported]"
+)
+"""What the service says of disks that are cut into several files."""
+# Beside an OVF each is a file of its own that is kept open, by QEMU as well.
+_MOST_CHUNKS: Final = 500
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A machine's disks, None for one that is no good; what to say of it, and what to verify."""
+    """A machine's disks, None for one that is no good; what to say of it, and what to verify.
+
+    `chunked` are the names of files that are cut.
+    """
 
     disks: list[SourceDisk | None]
     findings: list[Finding]
-    listed: tuple[ListedFile, ...]
+    chunked: tuple[str, ...]
+    listed: tuple[ListedFile, ...] = ()
 
 
 def open_ova(reader: Reader, faults: Faults, *, work: Path) -> Opened:
@@ -77,8 +89,8 @@ def open_ova(reader: Reader, faults: Faults, *, work: Path) -> Opened:
             with faults.kept(), Reader(members[name], name=f"{reader.name}: {name}") as lines:
                 listed += manifest.parse(lines, find, faults)
     with Reader(members[descriptor], name=f"{reader.name}: {descriptor}") as text:
-        disks, findings = _open_disks(text, find, faults, work=work, archive=reader.name)
-    return Opened(disks, findings, tuple(listed))
+        opened = _open_disks(text, find, faults, work=work, archive=reader.name)
+    return replace(opened, listed=tuple(listed))
 
 
 def open_ovf(reader: Reader, faults: Faults, *, work: Path) -> Opened:
@@ -93,13 +105,10 @@ def open_ovf(reader: Reader, faults: Faults, *, work: Path) -> Opened:
     if beside_it.exists():
         with faults.kept(), Reader(find(beside_it.name), name=str(beside_it)) as lines:
             listed = manifest.parse(lines, find, faults)
-    disks, findings = _open_disks(reader, find, faults, work=work, archive="")
-    return Opened(disks, findings, listed)
+    return replace(_open_disks(reader, find, faults, work=work, archive=""), listed=listed)
 
 
-def _open_disks(
-    reader: Reader, find: Find, faults: Faults, *, work: Path, archive: str
-) -> tuple[list[SourceDisk | None], list[Finding]]:
+def _open_disks(reader: Reader, find: Find, faults: Faults, *, work: Path, archive: str) -> Opened:
     if reader.length > ovf.LIMIT:
         raise damaged("ovf-invalid", reader.name, f"an OVF of {reader.length} bytes")
     disks: list[SourceDisk | None] = []
@@ -112,32 +121,80 @@ def _open_disks(
         disks.append(None)
         with faults.kept():
             if reference is not None:
-                disks[-1] = _open_disk(reference, find, work=work, archive=archive)
+                disks[-1] = _open_disk(reference, find, reader.name, work=work, archive=archive)
     if not disks:
         raise GuestRefusedError(
             "ovf-no-disk",
             f"{reader.name}: the machine has no disk with anything on it",
             hint="export it with its disks",
         )
-    return disks, findings
+    cut = (item for item in machine.disks if item is not None and item.chunk_size)
+    return Opened(disks, findings, tuple(item.href for item in cut))
 
 
-def _open_disk(reference: DiskReference, find: Find, *, work: Path, archive: str) -> SourceDisk:
+def _open_disk(
+    reference: DiskReference, find: Find, descriptor: str, *, work: Path, archive: str
+) -> SourceDisk:
     href = reference.href
-    file = _found(find, href)
+    file = _file(reference, descriptor, find)
     name = f"{archive}: {href}" if archive else str(file.path)
     with Reader(file, name=name) as member:
         ending = "" if reference.compression else Path(href).suffix.lower()
         form = detect(member, claimed=ending)
         disk = open_disk(member, form, work=work, find=find)
-    if archive and disk.extents and plain_data(disk) is None:
-        # QEMU has no way to be told of parts of a file in a VMDK's descriptor.
+    if any(chunk.length % SECTOR for chunk in disk.file.chunks[:-1]):
+        what = f"is cut into files that are no whole sectors of {SECTOR} bytes"
+        raise _uncuttable(f"{descriptor}: the disk {href!r} {what}")
+    is_sparse = any(extent.kind == "SPARSE" for extent in disk.extents)
+    if archive and is_sparse and plain_data(disk) is None:
+        # QEMU has no way to be told of parts of a file for those in a VMDK's descriptor.
         raise GuestRefusedError(
             "ova-split-vmdk",
             f"{name}: is a VMDK in several extents inside an OVA",
             hint="unpack the OVA (tar -x) and give the VMDK's descriptor",
         )
     return disk
+
+
+def _file(reference: DiskReference, name: str, find: Find) -> ByteRange:
+    """Give the file of a disk, put together if it is in chunks; `name` is the OVF's.
+
+    Raises `DamagedInputError` ``ova-chunk-size``, `GuestRefusedError` ``ova-chunks`` for more
+    chunks than can be open at once.
+    """
+    if not reference.chunk_size:
+        return _found(find, reference.href)
+    chunks = list(islice(_chunks(reference, find), _MOST_CHUNKS + 1))
+    if len(chunks) > _MOST_CHUNKS:
+        what = f"is cut into more than {_MOST_CHUNKS} files"
+        raise _uncuttable(f"{name}: the disk {reference.href!r} {what}")
+    size = reference.size or sum(chunk.length for chunk in chunks)
+    for number, chunk in enumerate(chunks):
+        expected = min(reference.chunk_size, size - number * reference.chunk_size)
+        if chunk.length != expected:
+            what = f"has {chunk.length} bytes instead of {expected}"
+            raise damaged(
+                "ova-chunk-size", name, f"chunk {number} of the disk {reference.href!r} {what}"
+            )
+    return joined(chunks)
+
+
+def _chunks(reference: DiskReference, find: Find) -> Iterator[ByteRange]:
+    """Find the chunks of a file: they have its name and a number (DMTF DSP0243, chunkSize).
+
+    How many there are follows from its size; where that is not told, all that there are.
+    """
+    count = -(-reference.size // reference.chunk_size)
+    number = 0
+    while not count or number < count:
+        try:
+            chunk = _found(find, f"{reference.href}.{number:09}")
+        except DamagedInputError:
+            if count or not number:
+                raise
+            return
+        yield chunk
+        number += 1
 
 
 def _found(find: Find, href: str) -> ByteRange:
@@ -158,6 +215,17 @@ def _unattached(name: str, identifier: str) -> Finding:
         f"{name}: describes the disk {identifier!r}, which no drive holds: it is left out",
         "attach it to the machine and export that again, or give its file as a disk, if it is"
         " needed",
+    )
+
+
+def _uncuttable(message: str) -> GuestRefusedError:
+    """Make the refusal of a disk that cannot be read from the files that it is cut into."""
+    return GuestRefusedError(
+        "ova-chunks",
+        message,
+        hint="export it with ovftool without --chunkSize; or unpack the archive, put the chunks"
+        " together (cat DISK.0* > DISK), and give that disk",
+        service_message=CHUNKED,
     )
 
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from converter.errors import DamagedInputError, GuestRefusedError
-from converter.model import ByteRange
 from converter.source.reader import damaged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from converter.model import ByteRange
     from converter.source.reader import Reader
 
 MAGIC: Final = b"ustar"
@@ -58,8 +58,7 @@ def members(reader: Reader) -> dict[str, ByteRange]:
         if name.startswith("._") and header.kind in _FILES:
             continue  # a Mac's attributes of the file of that name
         _check_member(reader, name, header, found)
-        place = reader.file.offset + header.data
-        found[name] = ByteRange(reader.file.path, place, header.size)
+        found[name] = reader.file.part(header.data, header.size)
     return found
 
 

@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Any, Final
 from converter import process
 from converter.confinement import Confinement, linked
 from converter.errors import ConversionError, UsageError, writing_failed
-from converter.model import ByteRange, DiskFormat
+from converter.model import DiskFormat, Extent
 from converter.source.complaints import host_fault, judged
 from converter.source.reader import damaged
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
-    from converter.model import Extent, SourceDisk
+    from converter.model import ByteRange, SourceDisk
 
 SECTOR: Final = 512
 _LONGEST_NAME: Final = 1023
@@ -119,10 +120,9 @@ def plain_data(disk: SourceDisk) -> ByteRange | None:
         extent = disk.extents[0]
         if len(disk.extents) > 1 or extent.file is None or extent.kind == "SPARSE":
             return None
-        file = extent.file
-        return ByteRange(file.path, file.offset + extent.file_offset, disk.virtual_size)
+        return extent.file.part(extent.file_offset, disk.virtual_size)
     if disk.format is DiskFormat.RAW or (disk.format, disk.subformat) == _FIXED:
-        return ByteRange(disk.file.path, disk.file.offset, disk.virtual_size)
+        return disk.file.part(0, disk.virtual_size)
     return None
 
 
@@ -132,7 +132,7 @@ def node(disk: SourceDisk, directory: Path) -> dict[str, Any]:
     data = plain_data(disk)
     if data is not None:
         return _raw(data, directory)
-    file = _extents(disk, directory) if disk.extents else _file(disk.file, directory)
+    file = _extents(disk.extents, directory) if disk.extents else _file(disk.file, directory)
     layers = {"driver": _DRIVERS[disk.format], "file": file, **_OPTIONS.get(disk.format, {})}
     if disk.format is DiskFormat.VMDK:
         # QEMU shows as much as the header says, which may be rounded up.
@@ -140,12 +140,12 @@ def node(disk: SourceDisk, directory: Path) -> dict[str, Any]:
     return layers
 
 
-def _extents(disk: SourceDisk, directory: Path) -> dict[str, Any]:
-    """Write the descriptor of the same disk with our own names for its extents.
+def _extents(extents: Iterable[Extent], directory: Path) -> dict[str, Any]:
+    """Write the descriptor of a VMDK of these extents, with our own names for them.
 
-    In an archive there are none: `machine` refuses what is in several files there.
+    One that is sparse is never in an archive: `machine` refuses that.
     """
-    lines = "".join(_extent_line(extent, directory) for extent in disk.extents)
+    lines = "".join(_extent_line(extent, directory) for extent in extents)
     # No empty lines: QEMU takes an extent that follows one for two.
     text = (
         "# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\n"
@@ -165,7 +165,8 @@ def _extent_line(extent: Extent, directory: Path) -> str:
     name = _linked(extent.file.path, directory).name
     if extent.kind == "SPARSE":
         return f'RW {extent.sectors} SPARSE "{name}"\n'
-    return f'RW {extent.sectors} FLAT "{name}" {extent.file_offset // SECTOR}\n'
+    start = extent.file.offset + extent.file_offset
+    return f'RW {extent.sectors} FLAT "{name}" {start // SECTOR}\n'
 
 
 def _hole(size: int, directory: Path) -> Path:
@@ -175,8 +176,16 @@ def _hole(size: int, directory: Path) -> Path:
     return path
 
 
+def _chunks(chunks: Iterable[ByteRange], directory: Path) -> dict[str, Any]:
+    """Give the node of a file in chunks: QEMU puts a VMDK's extents, whole sectors, together so."""
+    extents = (Extent("FLAT", padded(chunk.length) // SECTOR, chunk) for chunk in chunks)
+    return {"driver": "vmdk", "file": _extents(extents, directory), **_NO_BACKING}
+
+
 def _file(file: ByteRange, directory: Path) -> dict[str, Any]:
-    """Give the node of a stretch of a file: itself, or a window on it."""
+    """Give the node of a stretch of a file: itself, or a window on it, or its chunks."""
+    if file.chunks:
+        return _chunks(file.chunks, directory)
     link = _linked(file.path, directory)
     if file.offset == 0 and file.length == link.stat().st_size:
         return _protocol(link)
@@ -184,6 +193,8 @@ def _file(file: ByteRange, directory: Path) -> dict[str, Any]:
 
 
 def _raw(data: ByteRange, directory: Path) -> dict[str, Any]:
+    if data.chunks:
+        return _chunks(data.chunks, directory)
     link = _linked(data.path, directory)
     if data.offset == 0 and data.length == link.stat().st_size:
         # QEMU rounds a whole file up to sectors by itself.

@@ -34,12 +34,16 @@ _DISK_TYPES: Final = ("17", "31")
 class DiskReference:
     """A disk of the machine: the file it is in and how that is compressed ("" or "gzip").
 
-    `href` is "" for a blank disk, which is made when the machine is deployed.
+    `href` is "" for a blank disk, which is made when the machine is deployed. A file that is cut is
+    in files of `chunk_size` bytes each, the last of what is left; 0 for one that is whole. `size`
+    is that of all, 0 where it is not told.
     """
 
     identifier: str
     href: str
     compression: str
+    chunk_size: int = 0
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +60,8 @@ class Machine:
 def parse(name: str, data: bytes, faults: Faults) -> Machine:
     """Read an OVF; what is wrong with one of its disks is kept in `faults`.
 
-    That is `DamagedInputError` ``ovf-invalid``, `GuestRefusedError` ``ova-chunked-disk``,
-    ``ovf-several-machines``, ``ovf-delta-disk``, ``ovf-compression``. Raises the first for what is
+    That is `DamagedInputError` ``ovf-invalid``, `GuestRefusedError` ``ovf-several-machines``,
+    ``ovf-delta-disk``, ``ovf-compression``. Raises the first for what is
     no OVF, and ``too-many-disks``.
     """
     if len(data) > LIMIT:
@@ -163,21 +167,30 @@ class _Envelope:
 
     def _in_file(self, identifier: str, file: Element) -> DiskReference:
         href, compression = _attribute(file, "href"), _attribute(file, "compression").lower()
-        if _attribute(file, "chunkSize"):
-            raise GuestRefusedError(
-                "ova-chunked-disk",
-                f"{self._name}: the disk {href!r} is split over several files",
-                hint="export it with ovftool without --chunkSize",
-                service_message="Disk validation failed [OVF file parsing error: OVA with chunked"
-                " disk files is not supported]",
-            )
         if compression not in ("", "identity", "gzip"):
             raise GuestRefusedError(
                 "ovf-compression",
                 f"{self._name}: the disk {href!r} is compressed with {compression!r}",
                 hint="export the machine without compression",
             )
-        return DiskReference(identifier, href, compression.replace("identity", ""))
+        return DiskReference(
+            identifier,
+            href,
+            compression.replace("identity", ""),
+            chunk_size=self._size(file, "chunkSize"),
+            size=self._size(file, "size"),
+        )
+
+    def _size(self, file: Element, name: str) -> int:
+        """Give a number of bytes, 0 where there is none."""
+        text = _attribute(file, name)
+        if not text:
+            return 0
+        size = int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
+        if name == "chunkSize" and size == 0:
+            what = f"a file is cut in chunks of {text!r} bytes"
+            raise damaged("ovf-invalid", self._name, what)
+        return size
 
 
 def _number(text: str) -> int:

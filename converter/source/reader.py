@@ -8,7 +8,7 @@ import stat
 import sys
 from array import array
 from bisect import bisect_right
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self
 
@@ -33,7 +33,10 @@ _Order = Literal["little", "big"]
 
 
 class Reader:
-    """A file, or a member of an OVA, opened for reading only; a context manager."""
+    """A file, a member of an OVA, or the chunks of one, opened for reading only.
+
+    A context manager.
+    """
 
     def __init__(self, file: ByteRange, *, name: str = "") -> None:
         """Open `file`; `name` is what errors call it, by default its path.
@@ -42,12 +45,18 @@ class Reader:
         """
         self.file = file
         self.name = name or str(file.path)
-        try:
-            # Not to wait for a writer, should somebody have put a pipe where the file was.
-            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-            self._descriptor = os.open(file.path, flags)
-        except OSError as error:
-            raise _unreadable(file.path, error) from error
+        self._descriptors: dict[Path, int] = {}
+        for path in dict.fromkeys(part.path for part in file.parts):
+            try:
+                # Not to wait for a writer, should somebody have put a pipe where the file was.
+                flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+                self._descriptors[path] = os.open(path, flags)
+            except OSError as error:
+                self.close()
+                raise _unreadable(path, error) from error
+        # Where each part begins, and what it is read from.
+        self._starts = [0, *accumulate(part.length for part in file.parts[:-1])]
+        self._parts = [(self._descriptors[part.path], part) for part in file.parts]
 
     def __enter__(self) -> Self:
         """Give the reader."""
@@ -55,7 +64,12 @@ class Reader:
 
     def __exit__(self, *_: object) -> None:
         """Close the file."""
-        os.close(self._descriptor)
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        for descriptor in self._descriptors.values():
+            os.close(descriptor)
 
     @property
     def label(self) -> str:
@@ -80,7 +94,7 @@ class Reader:
         if len(first) == length:
             return first
         data = bytearray(first)
-        while len(data) < length:  # some filesystems give it in pieces
+        while len(data) < length:  # chunks do, and some filesystems, give it in pieces
             piece = self._read(offset + len(data), length - len(data))
             if not piece:
                 raise truncated(self.name, offset + length, offset + len(data))
@@ -88,9 +102,12 @@ class Reader:
         return bytes(data)
 
     def _read(self, offset: int, length: int) -> bytes:
-        at = self.file.offset + offset
+        number = bisect_right(self._starts, offset) - 1
+        descriptor, part = self._parts[number]
+        inside = offset - self._starts[number]
+        at = part.offset + inside
         try:
-            return os.pread(self._descriptor, length, at)
+            return os.pread(descriptor, min(length, part.length - inside), at)
         except OSError as error:
             raise _failed(self.name, at, error) from error
 
@@ -123,29 +140,39 @@ class Reader:
         All that is read outside them is zero. A device, or a filesystem that keeps no map, gives
         the whole as one stretch. Raises `DamagedInputError` ``truncated``.
         """
-        base = self.file.offset
-        position, end = base + offset, base + offset + length
-        while position < end:
-            try:
-                start = os.lseek(self._descriptor, position, os.SEEK_DATA)
-                stop = os.lseek(self._descriptor, start, os.SEEK_HOLE)
-            except OSError as error:
-                if error.errno != errno.ENXIO:  # there is no map
-                    yield position - base, end - base
-                    return
-                break  # there is a hole to the end
-            position = min(stop, end)
-            if start < end:
-                yield start - base, position - base
-        there = os.lseek(self._descriptor, 0, os.SEEK_END)
-        if there < end:  # cut off since it was opened
-            raise truncated(self.name, offset + length, there - base)
+        for begin, (descriptor, part) in zip(self._starts, self._parts, strict=True):
+            first = max(offset - begin, 0)
+            end = min(offset + length - begin, part.length)
+            if first >= end:
+                continue
+            base = part.offset - begin
+            for start, stop in _data(descriptor, part.offset + first, part.offset + end):
+                yield start - base, stop - base
+            there = os.lseek(descriptor, 0, os.SEEK_END)
+            if there < part.offset + end:  # cut off since it was opened
+                raise truncated(self.name, begin + end, there - base)
 
     def share(self, target: int) -> int:
         """Share blocks with the empty file of the descriptor `target`: see `reflink.share`."""
-        return reflink.share(
-            self._descriptor, target, offset=self.file.offset, length=self.file.length
-        )
+        if self.file.chunks:  # only what is one stretch
+            return 0
+        [(descriptor, part)] = self._parts
+        return reflink.share(descriptor, target, offset=part.offset, length=part.length)
+
+
+def _data(descriptor: int, position: int, end: int) -> Iterator[tuple[int, int]]:
+    """Give what of a file is no hole, from `position` to `end`."""
+    while position < end:
+        try:
+            start = os.lseek(descriptor, position, os.SEEK_DATA)
+            stop = os.lseek(descriptor, start, os.SEEK_HOLE)
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # there is no map
+                yield position, end
+            return  # there is a hole to the end
+        position = min(stop, end)
+        if start < end:
+            yield start, position
 
 
 def truncated(name: str, needed: int, there: int) -> DamagedInputError:

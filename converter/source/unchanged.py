@@ -35,7 +35,8 @@ class Watch:
         """See the files that `source` is found to be made of, too."""
         for disk in source.disks:
             files = (disk.file, *(extent.file for extent in disk.extents))
-            for path in {file.path for file in files if file is not None}:
+            parts = (part for file in files if file is not None for part in file.parts)
+            for path in {part.path for part in parts}:
                 self._seen.setdefault(path, _identity(path))
 
     def check(self) -> None:

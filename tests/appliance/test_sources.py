@@ -25,7 +25,7 @@ from converter.source.blocks import VirtualDisk
 from converter.source.copy import CopyJob
 from converter.source.lay_over import lay_over
 from converter.source.overlay import create_overlay, filename, node
-from tests.unit.source.build import descriptor, drive, ovf, pattern, tar
+from tests.unit.source.build import chunks, descriptor, drive, ovf, pattern, tar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -171,6 +171,25 @@ class TestTheSameData:
         members = (("vm.ovf", text.encode()), (disk.name, disk.read_bytes()), ("x", b"x" * 5000))
         path = tmp_path / "vm.ova"
         path.write_bytes(tar(*members))
+        check_same(path, large, work)
+
+    @single
+    @pytest.mark.parametrize("container", ["ova", "ovf"])
+    def test_as_a_file_that_was_cut(
+        self, kind: str, container: str, large: Path, work: Path, tmp_path: Path
+    ) -> None:
+        disk = write(large, kind, tmp_path)
+        size = disk.stat().st_size // 3 // 512 * 512
+        cut = chunks(disk.name, disk.read_bytes(), size)
+        text = ovf([f'<File ovf:href="{disk.name}" ovf:id="f0" ovf:chunkSize="{size}"/>'])
+        members = [("vm.ovf", text.encode()), *cut]
+        path = tmp_path / f"vm.{container}"
+        if container == "ova":
+            path.write_bytes(tar(*members))
+        else:
+            for name, data in members:
+                (tmp_path / name).write_bytes(data)
+        assert len(cut) > 1
         check_same(path, large, work)
 
     def test_of_two_disks_in_the_machines_order(

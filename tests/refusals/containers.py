@@ -151,6 +151,13 @@ def packed(descriptor: str, *members: tuple[str, bytes]) -> Build:
     return stored("guest.ova", lambda: build.tar(("a.ovf", descriptor.encode()), *members))
 
 
+def in_pieces(size: int, *, first: int | None = None) -> Build:
+    """An OVA whose disk is cut into pieces of so many bytes; of the first there may be less."""
+    [(name, data), *rest] = build.chunks("a.vmdk", build.stream_vmdk({}, SECTORS), size)
+    text = build.ovf([_FILE.format(f' ovf:chunkSize="{size}"')])
+    return packed(text, (name, data[:first]), *rest)
+
+
 _ENCRYPTED = (
     "--object", "secret,id=key,data=secret", "-o", "encrypt.format=aes,encrypt.key-secret=key",
 )  # fmt: skip
@@ -170,6 +177,13 @@ SERVICE_ONLY = (
         ("vmdk-subformat", NOTHING),
         AWS,
         says=(UNSUPPORTED_VMDK,),
+    ),
+    Row(
+        "an OVA with its disk in pieces",
+        in_pieces(1024),
+        ("ova-chunked-disk", NOTHING),
+        AWS,
+        says=(CHUNKED,),
     ),
     Row("an OVF beside its disk", ovf_beside_its_disk, ("container-not-in-service", NOTHING), AWS),
     Row("a VDI", qemu("a.vdi", "vdi"), ("container-not-in-service", NOTHING), AWS),
@@ -299,10 +313,9 @@ REFUSED_ALWAYS = (
     ),
     Row("an OVF of a snapshot", packed(build.ovf(disks=[_DELTA])), ("ovf-delta-disk",)),
     Row(
-        "an OVA with its disk in pieces",
-        packed(build.ovf([_FILE.format(' ovf:chunkSize="1048576"')])),
-        ("ova-chunked-disk",),
-        AWS,
+        "an OVA with its disk in pieces of odd lengths",
+        in_pieces(1000),
+        ("ova-chunks",),
         says=(CHUNKED,),
     ),
     Row(

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.refusals.containers import MIB, SECTORS, TIB, compressed, ova, packed, qemu, stored, text
+from tests.refusals.containers import (
+    MIB,
+    SECTORS,
+    TIB,
+    compressed,
+    in_pieces,
+    ova,
+    packed,
+    qemu,
+    stored,
+    text,
+)
 from tests.refusals.row import DAMAGED, Row
 from tests.unit.source import build
 
@@ -99,6 +110,7 @@ ROWS = (
         patched(qemu("a.vmdk", "vmdk"), {4: b"\x09"}),
         "vmdk-header",
     ),
+    _damaged("an OVA with a short piece", in_pieces(1024, first=512), "ova-chunk-size"),
     _damaged("a VMDK without its footer", cut(stored("a.vmdk", _stream), 1536), "truncated"),
     _damaged(
         "a VMDK of two sizes",

@@ -49,6 +49,7 @@ def qcow2() -> Source:
         (source(), "", False, False),
         (source(subformat="monolithicSparse"), "vmdk-subformat", True, False),
         (qcow2(), "container-not-in-service", True, False),
+        (replace(source(), chunked=("a.vmdk",)), "ova-chunked-disk", True, False),
         (source(21), "", False, False),
         (source(22), "too-many-disks", True, False),
         (source(75), "too-many-disks", True, True),

@@ -206,6 +206,17 @@ def test_damage_does_not_hide_what_else_is_wrong(tmp_path: Path) -> None:
     assert "/dev/sdb2" in caught.value.findings[-1].message
 
 
+def test_a_missing_chunk_does_not_hide_that_there_are_chunks(tmp_path: Path) -> None:
+    cut = '<File ovf:href="a.vmdk" ovf:id="f0" ovf:size="1024" ovf:chunkSize="512"/>'
+    members = (("vm.ovf", ovf([cut]).encode()), ("a.vmdk.000000000", bytes(512)))
+    path = stored(tmp_path, "vm.ova", tar(*members))
+    with pytest.raises(DamagedInputError) as caught:
+        open_and_judge([path], Wanted(policy=Policy.AWS), work=tmp_path)
+    assert codes(caught.value.findings) == [
+        ("error", "member-missing"), ("error", "ova-chunked-disk")
+    ]  # fmt: skip
+
+
 class TestManifest:
     """What is refused is so at once: whole files are not read for it, unless they are small."""
 

@@ -174,12 +174,16 @@ def _ovfs() -> Iterable[bytes]:
     items = build.drive("ovf:/disk/d1") + build.drive("ovf:/disk/d0", place="1")
     yield build.ovf(files, disks, items).encode()
     yield build.ovf(files, disks, items).encode("utf-16")
+    cut = '<File ovf:href="c.vhd" ovf:id="f0" ovf:size="2048" ovf:chunkSize="1536"/>'
+    yield build.ovf([cut], disks[:1]).encode()
 
 
 def _put_ovf(path: Path, data: bytes) -> None:
     path.write_bytes(data)
     for name in ("a.vhd", "b.vhd"):
         path.with_name(name).write_bytes(_FIXED)
+    for name, chunk in build.chunks("c.vhd", _FIXED, 1536):
+        path.with_name(name).write_bytes(chunk)
 
 
 @of_file(_ovfs, name="a.ovf", put=_put_ovf)

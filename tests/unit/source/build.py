@@ -369,6 +369,12 @@ def ovf(
 """
 
 
+def chunks(name: str, data: bytes, size: int) -> list[tuple[str, bytes]]:
+    """Cut a file as ovftool does (DMTF DSP0243, chunkSize)."""
+    places = range(0, len(data), size)
+    return [(f"{name}.{number:09}", data[at : at + size]) for number, at in enumerate(places)]
+
+
 def system(name: str, items: str = "") -> str:
     hardware = f"<VirtualHardwareSection>{items}</VirtualHardwareSection>"
     return f'<VirtualSystem ovf:id="{name}">{hardware}</VirtualSystem>'

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import os
 import tarfile
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote
 
@@ -14,12 +17,15 @@ from hypothesis import strategies as st
 
 from converter.errors import ConversionError, DamagedInputError
 from converter.model import ByteRange, ContainerFormat, ListedFile
-from converter.source import ova, survey
+from converter.source import open_source, ova, survey
+from converter.source.blocks import VirtualDisk
 from converter.source.manifest import VerifyJob
 from converter.source.reader import Reader, whole
+from converter.source.unchanged import Watch
 from tests.unit.source.build import (
     GRAIN,
     MIB,
+    chunks,
     descriptor,
     drive,
     fixed_vhd,
@@ -34,7 +40,7 @@ from tests.unit.source.build import (
 from tests.unit.source.opening import damage, open_at, refusal
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
 DISK = stream_vmdk({0: pattern(GRAIN)}, 128)
 OVF = ovf().encode()
@@ -399,6 +405,148 @@ class TestBareOvf:
             assert damage(path).code == "member-missing"
 
 
+def contents(path: Path) -> bytes:
+    with tempfile.TemporaryDirectory() as work:
+        [disk] = open_source([path], work=Path(work)).disks
+        with VirtualDisk(disk) as opened:
+            return opened.read(0, opened.size)
+
+
+class TestFlatExtents:
+    """The data of a VMDK, as they are, in a file or several beside it in the archive."""
+
+    @pytest.mark.parametrize("count", [1, 2])
+    def test_are_read(self, tmp_path: Path, count: int) -> None:
+        names = ["one", "two"][:count]
+        lines = [f'RW 4 FLAT "{name}" 1' for name in names]
+        disk = descriptor(lines, kind="custom").encode()
+        data = [(name, pattern(4096, seed=seed)) for seed, name in enumerate(names)]
+        path = stored(tmp_path, "a.ova", tar(("vm.ovf", OVF), ("a.vmdk", disk), *data))
+        assert contents(path) == b"".join(data[512 : 512 + 2048] for _, data in data)
+
+
+class TestChunks:
+    """A disk's file that is cut (DMTF DSP0243, chunkSize), in an archive and beside an OVF."""
+
+    FILE = '<File ovf:href="{name}" ovf:id="f0" ovf:chunkSize="{size}"{more}/>'
+
+    def written(
+        self,
+        directory: Path,
+        kind: str,
+        chunks: Sequence[tuple[str, bytes]],
+        size: int | str,
+        *,
+        name: str = "a.vmdk",
+        more: str = "",
+        others: Sequence[tuple[str, bytes]] = (),
+    ) -> Path:
+        text = ovf([self.FILE.format(name=name, size=size, more=more)]).encode()
+        members = [("vm.ovf", text), *chunks, *others]
+        if kind == "ova":
+            return stored(directory, "vm.ova", tar(*members))
+        paths = [stored(directory, name, data) for name, data in members]
+        return paths[0]
+
+    @pytest.fixture(params=["ova", "ovf"])
+    def kind(self, request: pytest.FixtureRequest) -> str:
+        found: str = request.param
+        return found
+
+    @pytest.mark.parametrize("size", [512, 1024, len(DISK) - 512, len(DISK), 1 << 31])
+    @pytest.mark.parametrize("told", [False, True])
+    def test_are_put_together(self, tmp_path: Path, kind: str, size: int, *, told: bool) -> None:
+        more = f' ovf:size="{len(DISK)}"' if told else ""
+        path = self.written(tmp_path, kind, chunks("a.vmdk", DISK, size), size, more=more)
+        source = open_at(path)
+        assert source.chunked == ("a.vmdk",)
+        assert source.disks[0].subformat == "streamOptimized"
+        assert contents(path) == pattern(GRAIN)
+
+    def test_of_a_raw_disk(self, tmp_path: Path, kind: str) -> None:
+        data = pattern(10 * 512)
+        path = self.written(tmp_path, kind, chunks("a.disk", data, 1536), 1536, name="a.disk")
+        assert contents(path) == data
+
+    @pytest.mark.parametrize("size", [513, 1000])
+    def test_of_odd_lengths(self, tmp_path: Path, kind: str, size: int) -> None:
+        path = self.written(tmp_path, kind, chunks("a.vmdk", DISK, size), size)
+        assert refusal(path).code == "ova-chunks"
+
+    def test_of_what_is_compressed_may_have_any(self, tmp_path: Path, kind: str) -> None:
+        packed, more = gzip.compress(DISK), ' ovf:compression="gzip"'
+        path = self.written(tmp_path, kind, chunks("a.vmdk", packed, 100), 100, more=more)
+        assert contents(path) == pattern(GRAIN)
+
+    def test_too_many(self, tmp_path: Path) -> None:
+        cut = chunks("a.disk", pattern(501 * 512), 512)
+        path = self.written(tmp_path, "ova", cut, 512, name="a.disk")
+        error = refusal(path)
+        assert (error.code, "500 files" in error.message) == ("ova-chunks", True)
+
+    @pytest.mark.parametrize("told", [False, True])
+    def test_one_is_missing(self, tmp_path: Path, kind: str, *, told: bool) -> None:
+        cut = chunks("a.vmdk", DISK, 512)
+        more = f' ovf:size="{len(DISK)}"' if told else ""
+        path = self.written(tmp_path, kind, cut[:1] + cut[2:], 512, more=more)
+        # If it is not told how many there are, they end where one is missing.
+        with pytest.raises(DamagedInputError) as caught:
+            open_at(path)
+        assert caught.value.code == ("member-missing" if told else "truncated")
+        assert not told or "a.vmdk.000000001" in caught.value.message
+
+    def test_none_is_there(self, tmp_path: Path, kind: str) -> None:
+        path = self.written(tmp_path, kind, (), 512)
+        assert "a.vmdk.000000000" in damage(path).message
+
+    @pytest.mark.parametrize("number", [0, 1, -1])
+    @pytest.mark.parametrize("change", [-512, 512])
+    def test_one_of_another_length(
+        self, tmp_path: Path, kind: str, number: int, change: int
+    ) -> None:
+        cut = chunks("a.vmdk", DISK, 2048)
+        name, data = cut[number]
+        cut[number] = name, (data + bytes(512))[: len(data) + change]
+        more = f' ovf:size="{len(DISK)}"'
+        path = self.written(tmp_path, kind, cut, 2048, more=more)
+        assert damage(path).code == "ova-chunk-size"
+
+    @pytest.mark.parametrize("size", ["0", "-1", "x", "1" * 30])
+    def test_of_no_size(self, tmp_path: Path, kind: str, size: str) -> None:
+        path = self.written(tmp_path, kind, chunks("a.vmdk", DISK, 512), size)
+        assert damage(path).code == "ovf-invalid"
+
+    def test_a_manifest_lists_them(self, tmp_path: Path, kind: str) -> None:
+        cut = chunks("a.vmdk", DISK, 2048)
+        lines = [f"SHA256({name})= {hashlib.sha256(data).hexdigest()}\n" for name, data in cut]
+        wrong = lines[0].replace("= ", "= 0")[:-2] + "\n"
+        for first, code in ((lines[0], ""), (wrong, "ova-manifest-mismatch")):
+            listed = ("vm.mf", "".join([first, *lines[1:]]).encode())
+            path = self.written(tmp_path, kind, cut, 2048, others=[listed])
+            if not code:
+                assert contents(path) == pattern(GRAIN)
+                continue
+            with pytest.raises(DamagedInputError, match=cut[0][0]) as caught:
+                open_at(path)
+            assert caught.value.code == code
+
+    def test_all_are_watched(self, tmp_path: Path) -> None:
+        path = self.written(tmp_path, "ovf", chunks("a.vmdk", DISK, 2048), 2048)
+        watch = Watch([path])
+        watch.add(open_at(path))
+        watch.check()
+        last = max(tmp_path.glob("a.vmdk.*"))
+        last.write_bytes(last.read_bytes())
+        with pytest.raises(ConversionError, match=last.name):
+            watch.check()
+
+    def test_one_that_leads_away(self, tmp_path: Path) -> None:
+        path = self.written(tmp_path, "ovf", chunks("a.vmdk", DISK, 2048), 2048)
+        (tmp_path / "a.vmdk.000000001").unlink()
+        (tmp_path / "a.vmdk.000000001").symlink_to("/etc/passwd")
+        assert refusal(path).code == "foreign-file"
+
+
 class TestSeveralFaults:
     """What is wrong with one part of a machine does not hide what is wrong with another."""
 
@@ -439,11 +587,11 @@ class TestSeveralFaults:
         assert sorted(found) == ["format-mismatch", "format-unknown", "truncated"]
 
     def test_of_a_vmdk_in_several_files(self, tmp_path: Path) -> None:
-        split = descriptor(['RW 4 FLAT "one" 0', 'RW 4 FLAT "two" 0'], kind="custom").encode()
-        whole = descriptor(['RW 4 FLAT "one" 0'], kind="vmfs").encode()
-        parts = (("one", pattern(2048)), ("two", pattern(2048)))
-        data = tar(*self.members(split, DISK, whole, DISK[:-1]), *parts)
+        lines = ['RW 128 SPARSE "one"', 'RW 128 SPARSE "two"']
+        split = descriptor(lines, kind="twoGbMaxExtentSparse").encode()
+        part = sparse_vmdk({0: pattern(GRAIN)}, 128, descriptor_sectors=0, text="")
+        data = tar(*self.members(split, DISK, DISK[:-1]), ("one", part), ("two", part))
         opening = survey([stored(tmp_path, "a.ova", data)], work=tmp_path)
         found = [error.code for error in opening.faults.errors]
         assert found == ["ova-split-vmdk", "truncated"]
-        assert [place is not None for place in opening.places] == [False, True, True, False]
+        assert [place is not None for place in opening.places] == [False, True, False]

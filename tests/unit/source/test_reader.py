@@ -2,16 +2,16 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
+from itertools import accumulate
+from pathlib import Path
 
 import pytest
 
 from converter.errors import ConversionError, DamagedInputError, UsageError
-from converter.model import ByteRange
+from converter.model import ByteRange, joined
 from converter.source.reader import Reader, check_blocks, whole
 
-if TYPE_CHECKING:
-    from pathlib import Path
+MIB = 1 << 20
 
 
 @pytest.fixture
@@ -19,6 +19,80 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "file"
     path.write_bytes(bytes(range(100)))
     return path
+
+
+class TestChunks:
+    """A file that was cut: in files of their own, or side by side in one."""
+
+    SIZES = (7, 1, 40, 52)
+
+    @pytest.fixture(params=["files", "members"])
+    def chunked(self, request: pytest.FixtureRequest, file: Path) -> ByteRange:
+        ends = list(accumulate(self.SIZES))
+        if request.param == "files":
+            parts = []
+            for end, size in zip(ends, self.SIZES, strict=True):
+                path = file.with_name(f"chunk{end}")
+                path.write_bytes(file.read_bytes()[end - size : end])
+                parts.append(whole(path))
+            return joined(parts)
+        return joined(
+            [ByteRange(file, end - size, size) for end, size in zip(ends, self.SIZES, strict=True)]
+        )
+
+    def test_reads_as_the_whole_file(self, chunked: ByteRange) -> None:
+        data = bytes(range(100))
+        with Reader(chunked) as reader:
+            for offset in range(101):
+                for length in range(101 - offset):
+                    assert reader.read(offset, length) == data[offset : offset + length]
+            with pytest.raises(DamagedInputError):
+                reader.read(99, 2)
+
+    def test_parts_of_it(self, chunked: ByteRange) -> None:
+        for offset, length in ((0, 100), (0, 7), (7, 1), (8, 40), (3, 10), (50, 20), (99, 1)):
+            part = chunked.part(offset, length).part(0, length)
+            assert part.length == length
+            with Reader(part) as reader:
+                assert reader.read(0, length) == bytes(range(offset, offset + length))
+
+    def test_holes_in_them(self, tmp_path: Path) -> None:
+        parts = []
+        for number, data in enumerate((MIB // 2, None, 0)):
+            path = tmp_path / str(number)
+            with path.open("wb") as out:
+                out.truncate(MIB)
+                if data is not None:
+                    out.seek(data)
+                    out.write(b"x" * 65536)
+            parts.append(whole(path))
+        with Reader(joined(parts)) as reader:
+            first = (MIB // 2, MIB // 2 + 65536)
+            assert list(reader.data(0, 3 * MIB)) == [first, (2 * MIB, 2 * MIB + 65536)]
+            assert list(reader.data(MIB // 2 + 5, 10)) == [(MIB // 2 + 5, MIB // 2 + 15)]
+            assert list(reader.data(MIB, MIB)) == []
+            assert reader.share(-1) == 0  # which is for what is one stretch
+
+    def test_one_that_is_not_there(self, chunked: ByteRange) -> None:
+        last = chunked.parts[-1].path
+        last.unlink()
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        with pytest.raises(UsageError, match=last.name):
+            Reader(chunked)
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+    def test_one_that_became_shorter(self, chunked: ByteRange) -> None:
+        last = chunked.parts[-1]
+        with Reader(chunked) as reader:
+            os.truncate(last.path, last.offset + 2)
+            with pytest.raises(DamagedInputError, match="ends at byte 50") as caught:
+                reader.read(40, 20)
+            assert caught.value.code == "truncated"
+            with pytest.raises(DamagedInputError, match="byte 100"):
+                list(reader.data(0, 100))
+
+    def test_a_single_one_is_a_file(self, file: Path) -> None:
+        assert joined([whole(file)]) == whole(file)
 
 
 class TestReader:
