@@ -19,7 +19,7 @@ from urllib.parse import unquote
 from converter.errors import DamagedInputError, GuestRefusedError
 from converter.model import Finding, Severity, joined
 from converter.source import manifest, ova, ovf
-from converter.source.overlay import SECTOR, plain_data
+from converter.source.overlay import SECTOR
 from converter.source.probe import beside, detect, leads_away, open_disk
 from converter.source.reader import Reader, damaged
 
@@ -144,9 +144,8 @@ def _open_disk(
         disk = open_disk(member, form, work=work, find=find)
     if any(chunk.length % SECTOR for chunk in disk.file.chunks[:-1]):
         what = f"is cut into files that are no whole sectors of {SECTOR} bytes"
-        raise _uncuttable(f"{descriptor}: the disk {href!r} {what}")
-    is_sparse = any(extent.kind == "SPARSE" for extent in disk.extents)
-    if archive and is_sparse and plain_data(disk) is None:
+        raise _unreadable_chunks(f"{descriptor}: the disk {href!r} {what}")
+    if archive and any(extent.kind == "SPARSE" for extent in disk.extents):
         # QEMU has no way to be told of parts of a file for those in a VMDK's descriptor.
         raise GuestRefusedError(
             "ova-split-vmdk",
@@ -167,7 +166,7 @@ def _file(reference: DiskReference, name: str, find: Find) -> ByteRange:
     chunks = list(islice(_chunks(reference, find), _MOST_CHUNKS + 1))
     if len(chunks) > _MOST_CHUNKS:
         what = f"is cut into more than {_MOST_CHUNKS} files"
-        raise _uncuttable(f"{name}: the disk {reference.href!r} {what}")
+        raise _unreadable_chunks(f"{name}: the disk {reference.href!r} {what}")
     size = reference.size or sum(chunk.length for chunk in chunks)
     for number, chunk in enumerate(chunks):
         expected = min(reference.chunk_size, size - number * reference.chunk_size)
@@ -218,7 +217,7 @@ def _unattached(name: str, identifier: str) -> Finding:
     )
 
 
-def _uncuttable(message: str) -> GuestRefusedError:
+def _unreadable_chunks(message: str) -> GuestRefusedError:
     """Make the refusal of a disk that cannot be read from the files that it is cut into."""
     return GuestRefusedError(
         "ova-chunks",
