@@ -10,6 +10,7 @@ not verified here: that takes its time, and what is refused should be so at once
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -100,9 +101,9 @@ def open_ovf(reader: Reader, faults: Faults, *, work: Path) -> Opened:
     def find(name: str) -> ByteRange:
         return beside(path, name.removeprefix("./"))
 
-    beside_it = path.with_suffix(".mf")
     listed: tuple[ListedFile, ...] = ()
-    if beside_it.exists():
+    beside_it = path.with_suffix(".mf")
+    if os.path.isfile(beside_it):  # noqa: PTH113 - for a name that is too long, Path raises
         with faults.kept(), Reader(find(beside_it.name), name=str(beside_it)) as lines:
             listed = manifest.parse(lines, find, faults)
     return replace(_open_disks(reader, find, faults, work=work, archive=""), listed=listed)

@@ -138,7 +138,7 @@ def _by_magic(  # noqa: PLR0911 - a table
 def _is_envelope(head: bytes) -> bool:
     """Tell whether this is XML, in any encoding of Unicode, whose root may be an OVF's."""
     text = head.replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
-    return text.startswith(b"<") and re.search(rb"<(\w+:)?Envelope\b", text) is not None
+    return text.startswith(b"<") and re.search(rb"<([\w.-]+:)?Envelope\b", text) is not None
 
 
 def _foreign(reader: Reader, head: bytes) -> str:

@@ -412,6 +412,18 @@ def contents(path: Path) -> bytes:
             return opened.read(0, opened.size)
 
 
+class TestBesideAnOvf:
+    @pytest.mark.parametrize("name", ["x" * 254, "x" * 250 + ".ovf"])
+    def test_its_name_may_be_long(self, tmp_path: Path, name: str) -> None:
+        stored(tmp_path, "a.vmdk", DISK)
+        assert len(open_at(stored(tmp_path, name, OVF)).disks) == 1
+
+    def test_a_directory_is_no_manifest(self, tmp_path: Path) -> None:
+        (tmp_path / "vm.mf").mkdir()
+        stored(tmp_path, "a.vmdk", DISK)
+        assert len(open_at(stored(tmp_path, "vm.ovf", OVF)).disks) == 1
+
+
 class TestFlatExtents:
     """The data of a VMDK, as they are, in a file or several beside it in the archive."""
 

@@ -69,6 +69,19 @@ class TestOrder:
         assert read(ovf(FILES, DISKS, items)).unattached == ("b",)
         assert read(ovf(FILES, DISKS, "")).unattached == ()
 
+    def test_xencenter_calls_them_storage_extents(self) -> None:
+        items = drive("ovf:/disk/b", parent="", place="1", kind="19")
+        assert order(items + drive("ovf:/disk/a", parent="", place="0", kind="19")) == "ab"
+
+    @pytest.mark.parametrize("kind", ["14", "15", "16"])
+    @pytest.mark.parametrize("resource", ["ovf:/disk/b", "ovf:/file/f-b"])
+    def test_what_a_cd_drive_holds_is_no_disk(self, kind: str, resource: str) -> None:
+        for others in ("", drive("ovf:/disk/c") + drive("ovf:/disk/a", place="1")):
+            machine = read(ovf(FILES, DISKS, drive(resource, kind=kind) + others))
+            held = [item.href[:1] for item in machine.disks if item is not None]
+            assert sorted(held) == (["a", "c"] if others or "disk" in resource else [*"abc"])
+            assert machine.unattached == ()
+
     def test_a_blank_disk(self) -> None:
         blank = ['<Disk ovf:capacity="10" ovf:diskId="x"/>', *DISKS]
         assert order(drive("ovf:/disk/x") + drive("ovf:/disk/a", place="1"), blank) == "-a"
@@ -123,6 +136,59 @@ class TestText:
             read(bytes(text))
         except ConversionError as error:
             assert error.hint  # noqa: PT017 - either is right
+
+
+class TestNames:
+    """Which elements and attributes count, and that identifiers tell one thing from another."""
+
+    def test_extensions_of_vendors_do_not(self) -> None:
+        more = (
+            '<v:Section xmlns:v="urn:v"><v:VirtualSystem/><v:Disk v:diskId="q"/>'
+            '<v:File v:id="f-a" v:href="other"/></v:Section></Envelope>'
+        )
+        files = [
+            f'<File xmlns:x="urn:x" x:href="x" x:id="x" ovf:href="{name}" ovf:id="f-{name}"/>'
+            for name in "abc"
+        ]
+        machine = read(ovf(files, DISKS).replace("</Envelope>", more))
+        assert [disk and disk.href for disk in machine.disks] == [*"abc"]
+
+    @pytest.mark.parametrize(
+        "namespace", ["http://schemas.dmtf.org/ovf/envelope/1/", "urn:next", ""]
+    )
+    def test_of_any_namespace(self, namespace: str) -> None:
+        """As oVirt writes it: the root in one of its own, and what is in it in none."""
+        text = (
+            f'<o:Envelope xmlns:o="{namespace}"><References><File o:href="a" o:id="i"/>'
+            '</References><Section><Disk o:diskId="i" o:fileRef="group/i"/></Section>'
+            "</o:Envelope>"
+        )
+        if not namespace:
+            text = text.replace(' xmlns:o=""', "").replace("o:", "")
+        machine = read(text)
+        assert [disk and disk.href for disk in machine.disks] == ["a"]
+
+    def test_shared_disks_are_disks(self) -> None:
+        shared = ['<SharedDisk ovf:diskId="s" ovf:fileRef="f-b"/>', *DISKS[:1]]
+        items = drive("ovf:/disk/s") + drive("ovf:/disk/a", place="1")
+        assert order(items, shared) == "ba"
+
+    @pytest.mark.parametrize(
+        ("files", "disks"), [([*FILES, FILES[0]], DISKS), (FILES, [*DISKS, DISKS[0]])]
+    )
+    def test_no_identifier_comes_twice(self, files: list[str], disks: list[str]) -> None:
+        with pytest.raises(DamagedInputError, match="two elements") as caught:
+            read(ovf(files, disks))
+        assert caught.value.code == "ovf-invalid"
+
+    def test_a_drive_of_nothing_hides_no_other(self) -> None:
+        faults = Faults()
+        items = "".join(
+            drive(f"ovf:/disk/{name}", place=str(place)) for place, name in enumerate("xayb")
+        )
+        machine = parse("vm.ovf", ovf(FILES, DISKS, items).encode(), faults)
+        assert [disk and disk.identifier for disk in machine.disks] == [None, "a", None, "b"]
+        assert [error.code for error in faults.errors] == ["ovf-invalid"] * 2
 
 
 class TestRefused:
