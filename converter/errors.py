@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 from contextlib import contextmanager
-from itertools import chain
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from converter.model import Finding, Severity
@@ -18,6 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+# Characters of a message: names in an image may be as long as the image.
+_LONGEST: Final = 2000
+_END: Final = 400
+# What is kept of the faults of one input: more of them tell nobody more.
+_MOST_FAULTS: Final = 100
 # No room for it, by the disk, a quota, or what one file may have (setrlimit(2), RLIMIT_FSIZE).
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -29,10 +33,19 @@ class ConversionError(Exception):
 
     def __init__(self, code: str, message: str, *, hint: str = "") -> None:
         """`code` is stable and kebab-case; `message` says what was found; `hint` what to do."""
-        super().__init__(message)
+        self.message = shortened(message)
+        super().__init__(self.message)
         self.code = code
-        self.message = message
         self.hint = hint
+
+
+def shortened(message: str) -> str:
+    """Give a message of bounded length: of a longer one the beginning and the end."""
+    left_out = len(message) - _LONGEST
+    if left_out <= 0:
+        return message
+    begin, end = message[: _LONGEST - _END], message[-_END:]
+    return f"{begin} … ({left_out} characters are left out) … {end}"
 
 
 class DefectError(ConversionError):
@@ -61,7 +74,7 @@ class InputError(ConversionError):
     ) -> None:
         """Give all `findings` that were made, this fault included; without any, it is the one."""
         super().__init__(code, message, hint=hint)
-        own = Finding(Severity.ERROR, code, message, hint, service_message)
+        own = Finding(Severity.ERROR, code, self.message, hint, service_message)
         self.findings = findings or (own,)
 
 
@@ -83,6 +96,7 @@ class Faults:
     def __init__(self) -> None:
         """Begin with none."""
         self.errors: list[InputError] = []
+        self._left_out = 0
 
     @contextmanager
     def kept(self) -> Iterator[None]:
@@ -90,7 +104,10 @@ class Faults:
         try:
             yield
         except InputError as error:
-            self.errors.append(error)
+            if len(self.errors) < _MOST_FAULTS:
+                self.errors.append(error)
+            else:
+                self._left_out += 1
 
     def raise_all(self, findings: Iterable[Finding] = ()) -> None:
         """Raise what was kept, if anything was, as one error with what else was found.
@@ -101,7 +118,11 @@ class Faults:
             return
         damage = [error for error in self.errors if isinstance(error, DamagedInputError)]
         first, *others = damage or self.errors
-        found = dict.fromkeys(chain(*(error.findings for error in self.errors), findings))
+        own = [finding for error in self.errors for finding in error.findings]
+        if self._left_out:
+            more = f"{self._left_out} more faults like these were found"
+            own.append(Finding(Severity.ERROR, first.code, more, first.hint))
+        found = dict.fromkeys((*own, *findings))
         message = "; ".join(dict.fromkeys(error.message for error in (first, *others)))
         if damage:
             raise DamagedInputError(

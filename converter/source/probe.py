@@ -12,7 +12,9 @@ import stat
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from converter.disk.table import read_table
 from converter.errors import DamagedInputError, GuestRefusedError
+from converter.formats import FormatError
 from converter.model import ByteRange, ContainerFormat, DiskFormat, SourceDisk
 from converter.source import compressed, ova, qcow2, vdi, vhd, vhdx, vmdk
 from converter.source.reader import Reader, size_zero, whole
@@ -62,9 +64,10 @@ _FOREIGN: Final = (
     (0, b"WithoutFreeSpace", "a Parallels image"),
     (0, b"WithouFreSpacExt", "a Parallels image"),
     (0, b"Bochs Virtual HD Image", "a Bochs image"),
-    (32769, b"CD001", "a CD or DVD image (ISO 9660)"),
-    (32769, b"BEA01", "a CD or DVD image (UDF)"),
 )
+# Where a CD has its first descriptor, and what that begins with.
+_CD_AT: Final = 32768
+_CD: Final = ((b"CD001", "a CD or DVD image (ISO 9660)"), (b"BEA01", "a CD or DVD image (UDF)"))
 _DMG: Final = b"koly"
 _CONTROLS: Final = frozenset(range(32)) - frozenset(b"\t\n\r\f\v\b\x1b")
 # The data of a VMDK whose descriptor is another file.
@@ -92,7 +95,7 @@ def detect(reader: Reader, *, claimed: str | None = None) -> ContainerFormat:
         raise DamagedInputError(
             "format-mismatch",
             f"{reader.name}: is named as {expected.value}, but its content is {what}",
-            hint=_mismatch_hint(reader, found, foreign),
+            hint=_mismatch_hint(reader, expected, found, foreign),
         )
     if foreign:
         raise GuestRefusedError(
@@ -103,9 +106,13 @@ def detect(reader: Reader, *, claimed: str | None = None) -> ContainerFormat:
     return found
 
 
-def _mismatch_hint(reader: Reader, found: ContainerFormat, foreign: str) -> str:
+def _mismatch_hint(
+    reader: Reader, expected: ContainerFormat, found: ContainerFormat, foreign: str
+) -> str:
     if foreign:
         return f"give {_FORMATS}"
+    if found is ContainerFormat.RAW and expected is ContainerFormat.OVA:
+        return "an OVA is a tar of the kind ustar: tar -C DIR -cf NAME.ova NAME.ovf DISK…"
     if found is ContainerFormat.COMPRESSED_RAW:
         return "decompress it, and give what is inside"
     if found is ContainerFormat.RAW and _FLAT.search(reader.label):
@@ -149,7 +156,25 @@ def _foreign(reader: Reader, head: bytes) -> str:
         return "text"
     if reader.read(reader.length - 512, 4) == _DMG:
         return "a disk image of macOS (DMG)"
-    return next((what for at, mark, what in _FOREIGN if head[at:].startswith(mark)), "")
+    found = next((what for at, mark, what in _FOREIGN if head[at:].startswith(mark)), "")
+    return found or _cd(reader, head)
+
+
+def _cd(reader: Reader, head: bytes) -> str:
+    """Say which kind of CD a file is, "" if none.
+
+    A disk that was one may still have its descriptor before its first partition. A CD that also
+    starts from a stick has a table, with a partition that begins before it.
+    """
+    found = next((what for mark, what in _CD if head[_CD_AT + 1 :].startswith(mark)), "")
+    if not found:
+        return ""
+    try:
+        disk = read_table(reader.read, device=reader.label, size=reader.length)
+    except FormatError:
+        return found
+    starts = [partition.start for partition in disk.partitions]
+    return "" if starts and min(starts) > _CD_AT else found
 
 
 def _is_text(head: bytes) -> bool:
@@ -197,7 +222,13 @@ def _open_compressed(reader: Reader, work: Path) -> SourceDisk:
     unpacked = compressed.unpack(reader, work)
 
     def find(name: str) -> ByteRange:
-        raise leads_away(reader.name, name)
+        if not _is_plain(name):
+            raise leads_away(reader.name, name)
+        raise GuestRefusedError(
+            "container-nested",
+            f"{reader.name}: is the compressed descriptor of a VMDK whose data is in {name!r}",
+            hint="decompress it beside its data, and give it",
+        )
 
     with Reader(whole(unpacked), name=reader.name) as inner:
         form = detect(inner, claimed="")
@@ -214,6 +245,10 @@ def _nested(name: str, form: ContainerFormat) -> GuestRefusedError:
     )
 
 
+def _is_plain(name: str) -> bool:
+    return name not in ("", ".", "..") and not {"/", "\\", "\0"}.intersection(name)
+
+
 def beside(path: Path, name: str) -> ByteRange:
     """Give the file `name` that lies in the same directory as `path`.
 
@@ -221,7 +256,7 @@ def beside(path: Path, name: str) -> ByteRange:
     but a file; `DamagedInputError` ``member-missing`` when it is not there.
     """
     directory = path.parent.resolve()
-    if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name:
+    if not _is_plain(name):
         raise leads_away(str(path), name)
     target = directory / name
     try:

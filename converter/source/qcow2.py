@@ -35,6 +35,11 @@ _ZERO: Final = 1
 _SECTOR: Final = 512
 _SUBCLUSTERS: Final = 32
 _L1_LIMIT: Final = 32 << 20
+_LONGEST_NAME: Final = 1023
+_DATA_FILE: Final = 0x44415441
+# Of a header: everybody writes three at most.
+_MOST_EXTENSIONS: Final = 32
+_LEAST_HEADER: Final = 104
 # Compression types: raw deflate (RFC 1951), Zstandard (RFC 8878).
 _DEFLATE, _ZSTD = 0, 1
 # Clusters that are kept unpacked.
@@ -85,9 +90,8 @@ class _Layout:
 def open_qcow2(reader: Reader) -> SourceDisk:
     """Read a qcow2's header and tables and check them."""
     header = _header(reader)
-    version, backing_offset, _size, cluster_bits, size, crypt, l1_entries = struct.unpack_from(
-        ">IQIIQII", header, 4
-    )
+    version, backing_offset, backing_size = struct.unpack_from(">IQI", header, 4)
+    cluster_bits, size, crypt, l1_entries = struct.unpack_from(">IQII", header, 20)
     if version == 1:
         raise GuestRefusedError(
             "format-unknown",
@@ -97,8 +101,9 @@ def open_qcow2(reader: Reader) -> SourceDisk:
     if version not in (2, 3):
         raise damaged("qcow2-version", reader.name, f"a qcow2 of version {version}")
     if backing_offset:
-        raise _foreign(reader, "a backing file")
-    _refuse_features(reader, _features(header))
+        named = _text(reader, backing_offset, backing_size)
+        raise _foreign(reader, f"the backing file {named!r}")
+    _refuse_features(reader, header)
     if crypt:
         raise GuestRefusedError(
             "encrypted-disk",
@@ -109,6 +114,9 @@ def open_qcow2(reader: Reader) -> SourceDisk:
         raise size_zero(reader.name)
     if not 9 <= cluster_bits <= 21 or l1_entries * 8 > _L1_LIMIT:
         raise damaged("qcow2-header", reader.name, f"{l1_entries} L1 entries, 2^{cluster_bits}")
+    (length,) = struct.unpack_from(">I", header, 100)
+    if version == 3 and not _LEAST_HEADER <= length <= 1 << cluster_bits:
+        raise damaged("qcow2-header", reader.name, f"a header of {length} bytes")
     layout = _layout(header)
     if l1_entries * layout.covered < size:
         raise damaged("qcow2-header", reader.name, f"{l1_entries} L1 entries for {size} bytes")
@@ -142,9 +150,31 @@ def _foreign(reader: Reader, what: str) -> GuestRefusedError:
     )
 
 
-def _refuse_features(reader: Reader, features: int) -> None:
+def _text(reader: Reader, offset: int, length: int) -> str:
+    """Give a name as far as it is in the file; "" where it cannot be."""
+    there = max(0, min(length, _LONGEST_NAME, reader.length - offset))
+    return reader.read(offset, there).decode("utf-8", "surrogateescape") if there else ""
+
+
+def _data_file(reader: Reader, header: bytes) -> str:
+    """Give the name of the external data file, which a header extension has; "" without one."""
+    (offset,) = struct.unpack_from(">I", header, 100)
+    for _ in range(_MOST_EXTENSIONS):
+        if offset + 8 > reader.length:
+            break
+        kind, length = struct.unpack(">II", reader.read(offset, 8))
+        if kind == _DATA_FILE:
+            return _text(reader, offset + 8, length)
+        if kind == 0:
+            break
+        offset += 8 + -(-length // 8) * 8
+    return ""
+
+
+def _refuse_features(reader: Reader, header: bytes) -> None:
+    features = _features(header)
     if features & _EXTERNAL:
-        raise _foreign(reader, "an external data file")
+        raise _foreign(reader, f"the external data file {_data_file(reader, header)!r}")
     if features & _CORRUPT:
         raise damaged(
             "qcow2-corrupt",
@@ -159,6 +189,8 @@ def _refuse_features(reader: Reader, features: int) -> None:
             "was not closed",
             hint="run qemu-img check -r all on it, while no machine uses it",
         )
+    if features & _COMPRESSION and header[104] not in (_DEFLATE, _ZSTD):
+        raise damaged("qcow2-features", reader.name, f"is compressed in the way {header[104]}")
     unknown = features & ~(_DIRTY | _CORRUPT | _EXTERNAL | _COMPRESSION | _EXTENDED_L2)
     if unknown:
         raise damaged(
@@ -179,6 +211,8 @@ def _check_tables(reader: Reader, layout: _Layout) -> None:
             table = entry & _OFFSET
             if table in seen:
                 raise damaged("qcow2-table", reader.name, f"two L2 tables at byte {table}")
+            if table % layout.cluster:
+                raise damaged("qcow2-table", reader.name, f"an L2 table at the odd byte {table}")
             if table:
                 seen.add(table)
                 _check_table(reader, layout, table, start)

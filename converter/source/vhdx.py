@@ -38,11 +38,12 @@ _KNOWN: Final = frozenset({_PHYSICAL_SECTOR_SIZE, _IDENTIFIER, _PARENT_LOCATOR})
 _LEAVE_ALLOCATED, _HAS_PARENT = 1, 2
 _REQUIRED_ITEM: Final = 4
 _MAX_SIZE: Final = 64 << 40
-_MAX_BLOCKS: Final = 1 << 24
 _MAX_LOG: Final = 1 << 30
 _LOG_SECTOR: Final = 4 << 10
 _LOG_ENTRY: Final = b"loge"
 _FULLY_PRESENT: Final = 6
+# Two that mean nothing, and one of children: partially present.
+_NO_STATES: Final = (4, 5, 7)
 
 _Region = tuple[int, int]
 
@@ -85,7 +86,6 @@ def open_vhdx(reader: Reader) -> SourceDisk:
         or not _MIB <= block <= 256 * _MIB
         or block & (block - 1)
         or found.size > _MAX_SIZE
-        or found.size > block * _MAX_BLOCKS
     ):
         raise damaged(
             "vhdx-metadata", reader.name, f"a disk of {found.size} in blocks of {block} bytes"
@@ -196,9 +196,17 @@ def _check_bat(
     starts = []
     number = -1
     for piece in reader.numbers(start, entries, "Q", "little"):
+        if not any(piece):  # most of a large disk
+            number += len(piece)
+            continue
         for entry in piece:
             number += 1
-            if entry & 7 != _FULLY_PRESENT or number % (ratio + 1) == ratio:
+            state = entry & 7
+            if state in (0, 2) or number % (ratio + 1) == ratio:
+                continue
+            if state in _NO_STATES:
+                raise damaged("vhdx-bat", reader.name, f"a block in the state {state}")
+            if state != _FULLY_PRESENT:
                 continue
             at = (entry >> 20) * _MIB
             # The last block of a disk need be there only as far as the disk goes.

@@ -7,6 +7,7 @@ disks, raw device mappings and the formats of ESX's snapshots are refused.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from converter.errors import Faults, GuestRefusedError
@@ -27,7 +28,7 @@ _COWD: Final = b"COWD"
 _SESPARSE: Final = 0xCAFEBABE.to_bytes(8, "little")
 _NO_PARENT: Final = "ffffffff"
 _MAPPINGS: Final = ("vmfsrawdevicemap", "vmfspassthroughrawdevicemap", "vmfsrdm", "vmfsrdmp",
-                    "fulldevice", "partitioneddevice")  # fmt: skip
+                    "vmfsraw", "fulldevice", "partitioneddevice")  # fmt: skip
 # What QEMU looks for, anywhere in a descriptor.
 _PARENT_HINT: Final = "parentfilenamehint"
 _ENCRYPTING_FILTER: Final = "vmwarevmcrypt"
@@ -109,6 +110,7 @@ def _open_descriptor(reader: Reader, find: Callable[[str], ByteRange]) -> Source
     descriptor = descriptors.parse(reader.name, text)
     _refuse_unsupported(reader.name, text, descriptor)
     descriptors.check_complete(reader.name, descriptor)
+    _refuse_doubles(reader.name, descriptor)
     last = len(descriptor.extents) - 1
     extents: list[Extent] = []
     faults = Faults()
@@ -121,6 +123,14 @@ def _open_descriptor(reader: Reader, find: Callable[[str], ByteRange]) -> Source
         raise size_zero(reader.name)
     kind = descriptor.create_type or "custom"
     return SourceDisk(reader.label, DiskFormat.VMDK, kind, size, reader.file, tuple(extents))
+
+
+def _refuse_doubles(name: str, descriptor: Descriptor) -> None:
+    """Raise `DamagedInputError` when two extents are the same file, which has tables for one."""
+    sparse_files = [line.file for line in descriptor.extents if line.kind.upper() == "SPARSE"]
+    file, count = Counter(sparse_files).most_common(1)[0] if sparse_files else ("", 0)
+    if count > 1:
+        raise damaged("vmdk-extent", name, f"names the extent {file!r} {count} times")
 
 
 def _extent(

@@ -23,7 +23,9 @@ _EXTENT: Final = re.compile(
     r"""([A-Z]+)\s+(\d{1,15})\s+([A-Z0-9]+)(?:\s+"([^"]*)"(?:\s+(\d{1,15})(?:\s.*)?)?)?""",
     re.IGNORECASE,
 )
-_ENCODING: Final = re.compile(rb'^\s*encoding\s*=\s*"?([\w-]{1,40})"?\s*$', re.M | re.I)
+_ENCODING: Final = re.compile(
+    rb'^[ \t]*encoding[ \t]*=[ \t]*"?([\w-]{1,40})"?[ \t\r]*$', re.M | re.I
+)
 # Of these, every writer ends the descriptor with a disk database (`ddb.…`).
 _SPLIT: Final = ("twogbmaxextentflat", "twogbmaxextentsparse")
 
@@ -56,7 +58,7 @@ def is_descriptor(head: bytes) -> bool:
     """Tell whether a file that begins with `head` is a descriptor."""
     text = head[:4096].removeprefix(_BOM).lstrip().lower()
     return text.startswith(_MARK) or (
-        b"\0" not in head[:256] and re.search(rb"^\s*createtype\s*=", text, re.M) is not None
+        b"\0" not in head[:256] and re.search(rb"^[ \t]*createtype[ \t]*=", text, re.M) is not None
     )
 
 

@@ -61,6 +61,18 @@ def _damaged(  # noqa: PLR0911 - a table
             return bytes(flipped)
 
 
+def stretched(target: Target, random: Random) -> Iterator[bytes]:
+    """Give an input for every byte that may mean something, with `LONGEST` of it in one place.
+
+    What looks at the rest for each of them takes minutes for it.
+    """
+    for byte in _BYTES:
+        seed = random.choice(target.seeds) or b"\n"
+        lines = seed.splitlines(keepends=True)
+        at = random.randint(0, len(lines))
+        yield b"".join((*lines[:at], bytes([byte]) * LONGEST, *lines[at:]))
+
+
 def enlarged(target: Target, random: Random, count: int) -> Iterator[bytes]:
     """Give `count` inputs of `LARGE` bytes, each a piece of a seed over and over again."""
     for _ in range(count):

@@ -69,6 +69,8 @@ def _fuzz(target: Target, inputs: int, seed: int, directory: Path) -> None:
         watch.run(data, whole=whole)
 
     random = Random(seed)  # noqa: S311 - nothing is kept secret by it
+    for data in mutation.stretched(target, random):
+        run(data)
     for data in mutation.enlarged(target, random, _ENLARGED if target.is_large else 0):
         run(data)
     start, end = time.process_time(), watch.inputs + inputs

@@ -73,12 +73,25 @@ class TestFaults:
         assert error.message == "A"
         assert len(error.findings) == 1
 
+    def test_a_thousand_are_counted(self) -> None:
+        error = self.raised(*(DamagedInputError("a", f"fault {n}") for n in range(1000)))
+        assert len(error.findings) == 101
+        assert error.findings[-1].message.startswith("900 more")
+        assert len(error.message) < 2100
+
     @pytest.mark.parametrize("error", [HostError("full", "full"), KeyboardInterrupt()])
     def test_what_is_not_the_inputs_fault_ends_the_work(self, error: BaseException) -> None:
         faults = Faults()
         with pytest.raises(type(error)), faults.kept():
             raise error
         assert faults.errors == []
+
+
+def test_a_long_message_is_cut() -> None:
+    error = DamagedInputError("a", "begin" + "x" * 1_000_000 + "end")
+    for text in (error.message, str(error), error.findings[0].message):
+        assert (text[:5], text[-3:], len(text) < 2100) == ("begin", "end", True)
+    assert ConversionError("a", "x" * 2000).message == "x" * 2000
 
 
 def test_a_refusal_always_has_findings() -> None:

@@ -107,10 +107,17 @@ class TestEveryKind:
             assert refusal(path).code == "container-nested"
 
     def test_what_is_inside_names_no_other_file(self, tmp_path: Path, ending: str) -> None:
-        text = descriptor(['RW 1 FLAT "a-flat.vmdk" 0']).encode()
+        text = descriptor(['RW 1 FLAT "/etc/passwd" 0']).encode()
         for inside in (text, qcow2({}, 65536, backing=512)):
             path = stored(tmp_path, f"a{ending}", COMPRESSORS[ending](inside))
             assert refusal(path).code == "foreign-file"
+
+    def test_a_descriptor_is_to_be_beside_its_data(self, tmp_path: Path, ending: str) -> None:
+        stored(tmp_path, "a-flat.vmdk", bytes(512))
+        text = descriptor(['RW 1 FLAT "a-flat.vmdk" 0'], kind="monolithicFlat").encode()
+        error = refusal(stored(tmp_path, f"a{ending}", COMPRESSORS[ending](text)))
+        assert error.code == "container-nested"
+        assert "decompress it" in error.hint
 
     def test_a_full_disk_is_not_called_damage(
         self, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch

@@ -8,6 +8,7 @@ import pytest
 
 from converter.errors import UsageError
 from converter.model import ContainerFormat
+from tests.unit.disk.test_table import ONE, Image, gpt_image
 from tests.unit.source.build import (
     MIB,
     dynamic_vhd,
@@ -93,6 +94,31 @@ def test_what_is_no_disk(tmp_path: Path, data: bytes, what: str) -> None:
     error_named = damage(stored(tmp_path, "disk.vmdk", data))
     assert error_named.code == "format-mismatch"
     assert what in error_named.message
+
+
+class TestWhatWasACd:
+    """A descriptor that was left in the gap before the first partition of a disk."""
+
+    DESCRIPTOR = b"\1CD001\1"
+
+    def test_a_disk_stays_a_disk(self, tmp_path: Path) -> None:
+        mbr, gpt = Image(), gpt_image(ONE)
+        mbr.record(0, (0x80, 0x83, 2048, 4096))
+        for image in (mbr, gpt):
+            image.put(32768, self.DESCRIPTOR)
+            assert open_one(stored(tmp_path, "disk", bytes(image.data))).virtual_size == image.size
+
+    def test_a_cd_for_a_stick_stays_a_cd(self, tmp_path: Path) -> None:
+        for start in (0, 1, 64):
+            image = Image()
+            image.record(0, (0x80, 0x17, start, 4096))
+            image.put(32768, self.DESCRIPTOR)
+            assert refusal(stored(tmp_path, "disk", bytes(image.data))).code == "format-unknown"
+
+
+def test_an_ova_of_another_kind_of_tar(tmp_path: Path) -> None:
+    error = damage(stored(tmp_path, "a.ova", b"vm.ovf".ljust(65536, b"\0")))
+    assert (error.code, "ustar" in error.hint) == ("format-mismatch", True)
 
 
 def test_a_few_bytes_are_no_disk(tmp_path: Path) -> None:

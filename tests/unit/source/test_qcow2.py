@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -92,6 +93,42 @@ def test_refused(tmp_path: Path, options: dict[str, Any], code: str) -> None:
     assert refusal(stored(tmp_path, "a.qcow2", qcow2({}, CLUSTER, **options))).code == code
 
 
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_backing_file_is_named(tmp_path: Path, version: int) -> None:
+    data = bytearray(qcow2({}, CLUSTER, version=version, backing=512))
+    for place, length, name in (
+        (512, 11, "/etc/shadow"),
+        (512, 1 << 31, "/etc/shadow"),
+        (len(data) - 5, 11, "tc/sh"),
+        (1 << 60, 11, ""),
+    ):
+        data[8:20] = struct.pack(">QI", place, length)
+        changed = data + b""
+        if place < len(data):
+            changed[place : place + len(name)] = name.encode()
+        error = refusal(stored(tmp_path, "a.qcow2", bytes(changed[: len(data)])))
+        assert (error.code, name in error.message) == ("foreign-file", True)
+
+
+@pytest.mark.parametrize("before", [b"", struct.pack(">II", 0x6803F857, 3) + bytes(8)])
+@pytest.mark.parametrize("is_told", [False, True])
+def test_an_external_data_file_is_named(tmp_path: Path, before: bytes, *, is_told: bool) -> None:
+    data = bytearray(qcow2({}, CLUSTER, features=4))
+    name = b"/etc/shadow"
+    told = struct.pack(">II", 0x44415441, len(name)) + name if is_told else b""
+    data[104 : 104 + len(before + told)] = before + told
+    error = refusal(stored(tmp_path, "a.qcow2", bytes(data)))
+    assert (error.code, "/etc/shadow" in error.message) == ("foreign-file", is_told)
+
+
+@pytest.mark.parametrize(("length", "kind"), [(5, 0), (1 << 30, 0), (112, 2), (112, 255)])
+def test_a_header_that_cannot_be(tmp_path: Path, length: int, kind: int) -> None:
+    data = bytearray(qcow2({}, CLUSTER, features=8 if kind else 0))
+    data[100:105] = struct.pack(">IB", length, kind)
+    code = "qcow2-features" if kind else "qcow2-header"
+    assert damage(stored(tmp_path, "a.qcow2", bytes(data))).code == code
+
+
 @pytest.mark.parametrize(
     ("options", "code"),
     [
@@ -104,6 +141,7 @@ def test_refused(tmp_path: Path, options: dict[str, Any], code: str) -> None:
         ({"l1_entries": 1 << 31}, "qcow2-header"),
         ({"l1": [1 << 50]}, "truncated"),
         ({"l1": [4 * CLUSTER] * 2, "size": 1 << 30}, "qcow2-table"),
+        ({"l1": [4 * CLUSTER, 4 * CLUSTER + 512], "size": 1 << 30}, "qcow2-table"),
         ({"table": {0: (1 << 50,)}}, "truncated"),
     ],
 )

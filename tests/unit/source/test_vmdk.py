@@ -220,6 +220,12 @@ class TestDescriptor:
         text = os.fsencode(descriptor([f'RW 128 FLAT "{name}" 0'], extra='encoding="none-such"'))
         assert open_one(stored(tmp_path, "a.vmdk", text)).virtual_size == 65536
 
+    def test_one_file_is_one_extent(self, tmp_path: Path) -> None:
+        stored(tmp_path, "one", sparse_vmdk({0: DATA}, 128, descriptor_sectors=0, text=""))
+        path = self.written(tmp_path, *['RW 128 SPARSE "one"'] * 3, kind="custom")
+        error = damage(path)
+        assert (error.code, "'one' 3 times" in error.message) == ("vmdk-extent", True)
+
     def test_several_extents_in_order(self, tmp_path: Path) -> None:
         self.flat(tmp_path, "one")
         self.flat(tmp_path, "two")
@@ -304,6 +310,7 @@ class TestDescriptor:
         [
             ({"kind": "vmfsRawDeviceMap"}, 'RW 128 VMFSRDM "a-flat.vmdk"', "vmdk-rdm"),
             ({"kind": "vmfsPassthroughRawDeviceMap"}, 'RW 1 VMFSRDMP "a"', "vmdk-rdm"),
+            ({"kind": "vmfsRaw"}, 'RW 128 VMFSRAW "vml.0200"', "vmdk-rdm"),
             ({"kind": "fullDevice"}, 'RW 128 FLAT "/dev/sda" 0', "vmdk-rdm"),
             ({"kind": "seSparse"}, 'RW 128 SESPARSE "a-sesparse.vmdk"', "vmdk-sesparse"),
             ({"kind": "vmfsSparse"}, 'RW 128 VMFSSPARSE "a-delta.vmdk"', "vmdk-child"),
