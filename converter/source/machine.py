@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -88,7 +89,7 @@ def open_ova(reader: Reader, faults: Faults, *, work: Path) -> Opened:
     for name in members:
         if name.lower().endswith(".mf"):
             with faults.kept(), Reader(members[name], name=f"{reader.name}: {name}") as lines:
-                listed += manifest.parse(lines, find, faults)
+                listed += manifest.parse(lines, partial(_found, find), faults)
     with Reader(members[descriptor], name=f"{reader.name}: {descriptor}") as text:
         opened = _open_disks(text, find, faults, work=work, archive=reader.name)
     return replace(opened, listed=tuple(listed))
@@ -105,7 +106,7 @@ def open_ovf(reader: Reader, faults: Faults, *, work: Path) -> Opened:
     beside_it = path.with_suffix(".mf")
     if os.path.isfile(beside_it):  # noqa: PTH113 - for a name that is too long, Path raises
         with faults.kept(), Reader(find(beside_it.name), name=str(beside_it)) as lines:
-            listed = manifest.parse(lines, find, faults)
+            listed = manifest.parse(lines, partial(_found, find), faults)
     return replace(_open_disks(reader, find, faults, work=work, archive=""), listed=listed)
 
 

@@ -20,7 +20,7 @@ _LIMIT: Final = 1 << 20
 _PIECE: Final = 4 << 20
 # OpenSSL 3 writes SHA2-256.
 _LINE: Final = re.compile(
-    r"SHA-?(1|(?:2-)?(?:256|512))\s*\((.+)\)\s*=\s*([0-9A-F]+)", re.IGNORECASE
+    r"SHA-?(1|(?:2-)?(?:256|384|512))\s*\((.+)\)\s*=\s*([0-9A-F]+)", re.IGNORECASE
 )
 
 

@@ -26,9 +26,14 @@ _BLOCK: Final = 512
 _MAX_HEADERS: Final = 4000
 _MAX_EXTENSION: Final = 64 << 10
 _MAX_EXTENSIONS: Final = 1 << 20
+_PACK: Final = (
+    "export the machine again, or make the OVA with ovftool; by hand: tar -C DIR -cf NAME.ova"
+    " NAME.ovf DISK…"
+)
 # Type flags: files (the last is "contiguous"), GNU's long names, pax headers, directories.
 _FILES: Final = (b"0", b"\0", b"7")
 _LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL, _DIRECTORY = b"L", b"K", b"x", b"g", b"5"
+_SPARSE: Final = b"S"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,8 @@ def members(reader: Reader) -> dict[str, ByteRange]:
 
 
 def _check_member(reader: Reader, name: str, header: _Header, found: dict[str, ByteRange]) -> None:
+    if header.kind == _SPARSE:
+        raise _sparse(reader, name)
     if header.kind not in _FILES:
         raise _refused(reader, f"its member {name!r} is not a plain file")
     if "/" in name or name in ("", ".", ".."):
@@ -111,7 +118,7 @@ def _parse(reader: Reader, block: bytes, offset: int, extended: dict[str, str]) 
     if block[257:263] == b"ustar\0" and block[345]:
         name = f"{_text(block[345:500])}/{name}"
     if any(key.startswith("GNU.sparse.") for key in extended):
-        raise _refused(reader, f"its member {name!r} is a sparse file of GNU tar")
+        raise _sparse(reader, name)
     name = name if own else extended.get("path", name)
     return _Header(name, kind, offset + _BLOCK, size)
 
@@ -154,10 +161,13 @@ def _damaged(reader: Reader, what: str) -> DamagedInputError:
     return damaged("ova-tar-damaged", reader.name, f"the archive is damaged: {what}")
 
 
-def _refused(reader: Reader, what: str) -> GuestRefusedError:
-    return GuestRefusedError(
-        "ova-member",
-        f"{reader.name}: {what}",
-        hint="export the machine again, or make the OVA with ovftool; by hand: tar -C DIR -cf"
-        " NAME.ova NAME.ovf DISK…",
+def _refused(reader: Reader, what: str, *, hint: str = _PACK) -> GuestRefusedError:
+    return GuestRefusedError("ova-member", f"{reader.name}: {what}", hint=hint)
+
+
+def _sparse(reader: Reader, name: str) -> GuestRefusedError:
+    return _refused(
+        reader,
+        f"its member {name!r} is a sparse file of GNU tar",
+        hint="unpack it (tar -xf NAME), and give the disk or the OVF",
     )

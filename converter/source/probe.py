@@ -39,31 +39,34 @@ _CLAIMS: Final = {
     ".zst": ContainerFormat.COMPRESSED_RAW,
     ".bz2": ContainerFormat.COMPRESSED_RAW,
 }
-# What is not a disk, and would be taken for a raw one: where its mark is, the mark, what it is.
+_GIVE: Final = "give an OVA, VMDK, VHD, VHDX, qcow2, VDI or raw image"
+_UNPACK: Final = "unpack it, and give the disk that is in it"
+_CONVERT: Final = "convert it first: qemu-img convert -O qcow2 NAME NAME.qcow2"
+# What is not a disk, and would be taken for a raw one: its first bytes, what it is, what to do.
 _FOREIGN: Final = (
-    (0, b"PK\x03\x04", "a zip archive"),
-    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
-    (0, b"Rar!", "a rar archive"),
-    (0, b"\x04\x22\x4d\x18", "compressed with lz4"),
-    (0, b"\x89LZO", "compressed with lzop"),
-    (0, b"LZIP", "compressed with lzip"),
-    (0, b"\x5d\0\0", "compressed with lzma"),
-    (0, b"\x1f\x9d", "compressed with compress"),
-    (0, b"MSCF\0\0\0\0", "a cabinet file"),
-    (0, b"!<arch>\n", "an archive of ar, as Debian's packages are"),
-    (0, b"\xed\xab\xee\xdb", "a package of RPM"),
-    (0, b"07070", "an archive of cpio, as an initramfs is"),
-    (0, b"VMA\0", "a backup of Proxmox VE (VMA)"),
-    (0, b"EVF\x09\x0d\x0a\xff\0", "a forensic image of EnCase (E01)"),
-    (0, b"\xd2\xbe\xd2\xbe", "a saved state of VMware"),
-    (0, b"MRVN", "the firmware variables of VMware"),
-    (0, b"%PDF", "a PDF document"),
-    (0, b"\x7fELF", "a program"),
-    (0, b"MSWIM\0\0\0", "a Windows image (WIM)"),
-    (0, b"QED\0", "a QED image"),
-    (0, b"WithoutFreeSpace", "a Parallels image"),
-    (0, b"WithouFreSpacExt", "a Parallels image"),
-    (0, b"Bochs Virtual HD Image", "a Bochs image"),
+    (b"PK\x03\x04", "a zip archive", _UNPACK),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
+    (b"Rar!", "a rar archive", _UNPACK),
+    (b"\x04\x22\x4d\x18", "compressed with lz4", _UNPACK),
+    (b"\x89LZO", "compressed with lzop", _UNPACK),
+    (b"LZIP", "compressed with lzip", _UNPACK),
+    (b"\x5d\0\0", "compressed with lzma", _UNPACK),
+    (b"\x1f\x9d", "compressed with compress", _UNPACK),
+    (b"MSCF\0\0\0\0", "a cabinet file", _UNPACK),
+    (b"!<arch>\n", "an archive of ar, as Debian's packages are", _GIVE),
+    (b"\xed\xab\xee\xdb", "a package of RPM", _GIVE),
+    (b"07070", "an archive of cpio, as an initramfs is", _GIVE),
+    (b"VMA\0", "a backup of Proxmox VE (VMA)", "unpack it (vma extract), and give its disks"),
+    (b"EVF\x09\x0d\x0a\xff\0", "a forensic image of EnCase (E01)", _GIVE),
+    (b"\xd2\xbe\xd2\xbe", "a saved state of VMware", _GIVE),
+    (b"MRVN", "the firmware variables of VMware", _GIVE),
+    (b"%PDF", "a PDF document", _GIVE),
+    (b"\x7fELF", "a program", _GIVE),
+    (b"MSWIM\0\0\0", "a Windows image (WIM)", _GIVE),
+    (b"QED\0", "a QED image", _CONVERT),
+    (b"WithoutFreeSpace", "a Parallels image", _CONVERT),
+    (b"WithouFreSpacExt", "a Parallels image", _CONVERT),
+    (b"Bochs Virtual HD Image", "a Bochs image", _CONVERT),
 )
 # Where a CD has its first descriptor, and what that begins with.
 _CD_AT: Final = 32768
@@ -72,7 +75,6 @@ _DMG: Final = b"koly"
 _CONTROLS: Final = frozenset(range(32)) - frozenset(b"\t\n\r\f\v\b\x1b")
 # The data of a VMDK whose descriptor is another file.
 _FLAT: Final = re.compile(r"-(flat|f\d{3})\.vmdk$", re.IGNORECASE)
-_FORMATS: Final = "an OVA, VMDK, VHD, VHDX, qcow2, VDI or raw image"
 
 
 def detect(reader: Reader, *, claimed: str | None = None) -> ContainerFormat:
@@ -87,7 +89,7 @@ def detect(reader: Reader, *, claimed: str | None = None) -> ContainerFormat:
         raise size_zero(reader.name)
     head = reader.head(_HEAD)
     found = _by_magic(reader, head)
-    foreign = _foreign(reader, head) if found is ContainerFormat.RAW else ""
+    foreign, hint = _foreign(reader, head) if found is ContainerFormat.RAW else ("", "")
     ending = reader.file.path.suffix.lower() if claimed is None else claimed
     expected = _CLAIMS.get(ending, found)
     if found is not expected:
@@ -95,22 +97,18 @@ def detect(reader: Reader, *, claimed: str | None = None) -> ContainerFormat:
         raise DamagedInputError(
             "format-mismatch",
             f"{reader.name}: is named as {expected.value}, but its content is {what}",
-            hint=_mismatch_hint(reader, expected, found, foreign),
+            hint=hint or _mismatch_hint(reader, expected, found),
         )
     if foreign:
         raise GuestRefusedError(
             "format-unknown",
             f"{reader.name}: is {foreign}, not a disk image",
-            hint=f"give {_FORMATS}",
+            hint=hint,
         )
     return found
 
 
-def _mismatch_hint(
-    reader: Reader, expected: ContainerFormat, found: ContainerFormat, foreign: str
-) -> str:
-    if foreign:
-        return f"give {_FORMATS}"
+def _mismatch_hint(reader: Reader, expected: ContainerFormat, found: ContainerFormat) -> str:
     if found is ContainerFormat.RAW and expected is ContainerFormat.OVA:
         return "an OVA is a tar of the kind ustar: tar -C DIR -cf NAME.ova NAME.ovf DISK…"
     if found is ContainerFormat.COMPRESSED_RAW:
@@ -148,16 +146,19 @@ def _is_envelope(head: bytes) -> bool:
     return text.startswith(b"<") and re.search(rb"<([\w.-]+:)?Envelope\b", text) is not None
 
 
-def _foreign(reader: Reader, head: bytes) -> str:
-    """Say what a file is that is no disk, "" if it may be one."""
+def _foreign(reader: Reader, head: bytes) -> tuple[str, str]:
+    """Say what a file is that is no disk, and what to do; "" if it may be one."""
     if reader.length < 512:
-        return f"only {reader.length} bytes long"
+        return f"only {reader.length} bytes long", _GIVE
     if _is_text(head[:512]):
-        return "text"
+        return "text", _GIVE
     if reader.read(reader.length - 512, 4) == _DMG:
-        return "a disk image of macOS (DMG)"
-    found = next((what for at, mark, what in _FOREIGN if head[at:].startswith(mark)), "")
-    return found or _cd(reader, head)
+        return "a disk image of macOS (DMG)", _CONVERT
+    for mark, what, hint in _FOREIGN:
+        if head.startswith(mark):
+            return what, hint
+    what = _cd(reader, head)
+    return what, _GIVE if what else ""
 
 
 def _cd(reader: Reader, head: bytes) -> str:

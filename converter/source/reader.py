@@ -28,6 +28,9 @@ _LONGEST_READ: Final = 64 << 20
 # Numbers of a table that are looked at at once.
 _PIECE: Final = 1 << 17
 
+# As a path of the file system is written.
+_URLS: Final = ("s3:/", "http:/", "https:/")
+
 _Code = Literal["I", "Q"]
 _Order = Literal["little", "big"]
 
@@ -241,9 +244,10 @@ def whole(path: Path) -> ByteRange:
 def _unreadable(path: Path, error: OSError | ValueError) -> UsageError:
     """Make the error for a path that leads to nothing that can be opened."""
     reason = error.strerror if isinstance(error, OSError) else str(error)
-    return UsageError(
-        "source-unreadable", f"{path}: {reason}", hint="check the path and its permissions"
-    )
+    hint = "check the path and its permissions"
+    if str(path).startswith(_URLS):
+        hint = "a URL is not read: download what it leads to, and give that file"
+    return UsageError("source-unreadable", f"{path}: {reason}", hint=hint)
 
 
 def _failed(name: str, at: int, error: OSError) -> ConversionError:

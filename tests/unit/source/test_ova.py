@@ -274,7 +274,7 @@ class TestManifest:
         return stored(directory, "a.ova", tar(*members))
 
     @pytest.mark.parametrize(
-        "algorithm", ["SHA1", "SHA256", "SHA512", "SHA-1", "SHA2-256", "sha512"]
+        "algorithm", ["SHA1", "SHA256", "SHA384", "SHA512", "SHA-1", "SHA2-256", "sha512"]
     )
     @pytest.mark.parametrize("spelling", ["{0}({1})= {2}\n", "{0} ({1}) = {2}\r\n", "{0}({1})={2}"])
     @pytest.mark.parametrize("last", [False, True])
@@ -285,6 +285,19 @@ class TestManifest:
             text = "\n\n" + spelling.format(algorithm, "a.vmdk", value)
             open_at(self.machine(tmp_path, text.encode(), last=last))
             open_at(self.machine(tmp_path, text.encode("utf-8-sig"), last=last))
+
+    @pytest.mark.parametrize("listed", ["a%20b.vmdk", "a b.vmdk"])
+    @pytest.mark.parametrize("is_right", [False, True])
+    def test_an_escaped_name(self, tmp_path: Path, listed: str, *, is_right: bool) -> None:
+        text = ovf(['<File ovf:href="a%20b.vmdk" ovf:id="f0"/>']).encode()
+        digest = hashlib.sha256(DISK if is_right else b"").hexdigest()
+        lines = f"SHA256({listed})= {digest}\n".encode()
+        data = tar(("vm.ovf", text), ("vm.mf", lines), ("a b.vmdk", DISK))
+        path = stored(tmp_path, "vm.ova", data)
+        if is_right:
+            open_at(path)
+        else:
+            assert damage(path).code == "ova-manifest-mismatch"
 
     @pytest.mark.parametrize("algorithm", ["SHA1", "SHA256", "SHA512"])
     def test_wrong(self, tmp_path: Path, algorithm: str) -> None:
@@ -410,6 +423,12 @@ def contents(path: Path) -> bytes:
         [disk] = open_source([path], work=Path(work)).disks
         with VirtualDisk(disk) as opened:
             return opened.read(0, opened.size)
+
+
+def test_a_sparse_member_of_gnu_tar(tmp_path: Path) -> None:
+    data = tar_header(b"disk.raw", b"%011o" % 512, b"S") + bytes(512 + 1024)
+    error = refusal(stored(tmp_path, "a.tar", data))
+    assert (error.code, "unpack it" in error.hint) == ("ova-member", True)
 
 
 class TestBesideAnOvf:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import gzip
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -23,9 +23,6 @@ from tests.unit.source.build import (
     vhdx,
 )
 from tests.unit.source.opening import damage, open_at, open_one, refusal
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 RAW = bytes(446) + pattern(1602)
 FORMATS = {
@@ -119,6 +116,13 @@ class TestWhatWasACd:
 def test_an_ova_of_another_kind_of_tar(tmp_path: Path) -> None:
     error = damage(stored(tmp_path, "a.ova", b"vm.ovf".ljust(65536, b"\0")))
     assert (error.code, "ustar" in error.hint) == ("format-mismatch", True)
+
+
+@pytest.mark.parametrize("path", ["s3:/bucket/a.ova", "https:/example.com/a.ova"])
+def test_a_url(path: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        open_at(Path(path))
+    assert (caught.value.code, "download" in caught.value.hint) == ("source-unreadable", True)
 
 
 def test_a_few_bytes_are_no_disk(tmp_path: Path) -> None:
