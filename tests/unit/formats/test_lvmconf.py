@@ -54,6 +54,7 @@ def test_other_filters_stay(setting: str) -> None:
         " " * 100_000 + "x",
         'filter = ["a"\n' * 10_000,
         'filter = "' + "\\" * 100_000,
+        'filter = "x" ' + '\\"' * 100_000,
     ],
 )
 def test_hostile_text_takes_no_time(text: str) -> None:
