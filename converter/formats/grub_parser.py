@@ -27,20 +27,20 @@ _TOKEN: Final = re.compile(
       | (?P<comment>\#[^\n]*)
       | (?P<end>\n|;)
       | (?P<brace>[{}])
-      | (?P<word>(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|\$\{[^}\n]*\}|[^ \t\r\n;'"\\{}])+)""",
+      | (?P<word>(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|\$\{[^{}\n]*\}|[^ \t\r\n;'"\\{}])+)""",
     re.VERBOSE | re.DOTALL,
 )
 _PART: Final = re.compile(
     r"""'(?P<single>[^']*)'
       | \$?"(?P<double>(?:\\.|[^"\\])*)"
       | \\(?P<escaped>.)
-      | \$\{(?P<braced>[^}]*)\}
+      | \$\{(?P<braced>[^{}]*)\}
       | \$(?P<named>[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[?@\#*])
       | (?P<bare>[^'"\\$]+|\$)""",
     re.VERBOSE | re.DOTALL,
 )
 _VARIABLE: Final = re.compile(
-    r"\\(?P<escaped>.)|\$\{(?P<braced>[^}]*)\}|\$(?P<named>[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[?@#*])"
+    r"\\(?P<escaped>.)|\$\{(?P<braced>[^{}]*)\}|\$(?P<named>[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[?@#*])"
     r"|(?P<bare>[^\\$]+|\$)",
     re.DOTALL,
 )

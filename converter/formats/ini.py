@@ -103,7 +103,10 @@ def _lines(lines: Sequence[str]) -> Iterator[tuple[Sequence[int], str]]:
     waiting: list[str] = []
     for number, raw in enumerate(lines):
         line = raw.strip(_BLANKS)
-        if line.startswith(("#", ";")):
+        if line.startswith(("#", ";")) or not (line or waiting):
+            continue
+        if not (waiting or line.endswith("\\")):  # most of them
+            yield (number,), line
             continue
         continues = (len(line) - len(line.rstrip("\\"))) % 2 == 1
         numbers.append(number)

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
-from converter.formats import firewall, mdadm, nash, sshd_config, udev_rules
+from converter.formats import (
+    FormatError,
+    firewall,
+    grub_parser,
+    mdadm,
+    nash,
+    sshd_config,
+    udev_rules,
+)
 from converter.guest.memory import MemoryGuest
 from converter.guest.recording import RecordingGuest
 from converter.guest.services import is_enabled
 from converter.inspection.cloud import datasource_list
 from converter.inspection.network import inspect_network
 from converter.network import ifupdown
+from converter.source import vmdk_descriptor
 from tests.unit.network.guests import IFUPDOWN
 
 if TYPE_CHECKING:
@@ -51,6 +61,15 @@ def _nash(text: str) -> None:
     nash.with_modules(text, ["/lib/a.ko"])
 
 
+def _grub(text: str) -> None:
+    with suppress(FormatError):
+        grub_parser.parse(text)
+
+
+def _descriptor(text: str) -> None:
+    assert vmdk_descriptor.parse("a.vmdk", text.encode()).extents == ()
+
+
 @pytest.mark.parametrize(
     ("read", "text"),
     [
@@ -64,6 +83,9 @@ def _nash(text: str) -> None:
         (_dpkg_status, "Package: ifupdown\n" * (_LENGTH // 18)),
         (datasource_list, "datasource_list: [\n" * (_LENGTH // 19)),
         (_arrays, f"ARRAY /dev/md0 UUID=1 devices=a{' ' * _LENGTH}x\n"),
+        (_grub, "${" * _LENGTH),
+        (_grub, f'echo "{"${" * _LENGTH}"\n'),
+        (_descriptor, "# Disk DescriptorFile\n" + "\n" * _LENGTH),
         (_nash, f"#!/bin/nash\nmount{' ' * _LENGTH}x\nmkrootdev /dev/sda1\n"),
     ],
     ids=lambda value: value if callable(value) else value[:20],
