@@ -125,10 +125,7 @@ class Reader:
 
     def words(self, offset: int, count: int, code: _Code, order: _Order) -> array[int]:
         """Give the `count` unsigned numbers of 4 ("I") or 8 ("Q") bytes at `offset`."""
-        found = array(code, self.read(offset, count * array(code).itemsize))
-        if order != sys.byteorder:
-            found.byteswap()
-        return found
+        return words(self.read(offset, count * array(code).itemsize), code, order)
 
     def numbers(self, offset: int, count: int, code: _Code, order: _Order) -> Iterator[array[int]]:
         """Give what `words` gives, of a table of any length, in pieces."""
@@ -161,6 +158,14 @@ class Reader:
             return 0
         [(descriptor, part)] = self._parts
         return reflink.share(descriptor, target, offset=part.offset, length=part.length)
+
+
+def words(data: bytes, code: _Code, order: _Order) -> array[int]:
+    """Give the unsigned numbers of 4 ("I") or 8 ("Q") bytes that `data` is made of."""
+    found = array(code, data)
+    if order != sys.byteorder:
+        found.byteswap()
+    return found
 
 
 def _data(descriptor: int, position: int, end: int) -> Iterator[tuple[int, int]]:

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from converter.source import vmdk_descriptor
-from converter.source.reader import damaged, truncated
+from converter.source.reader import damaged, truncated, words
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from converter.source.reader import Reader
+
+    # The sector of the disk that a grain table begins with, and where in the file it is.
+    _Table = tuple[int, int]
 
 SECTOR: Final = 512
 MAGIC: Final = b"KDMV"
@@ -33,6 +36,8 @@ _MAX_GRAIN: Final = 1 << 16
 _MAX_ENTRIES: Final = 512
 # 64 TiB in grains of 4 KiB.
 _MAX_TABLES: Final = 1 << 25
+# Tables that are read at once.
+_RUN: Final = 512
 # Of a grain: the sector of the disk that it is at, and its length.
 GRAIN_MARKER: Final = struct.Struct("<QI")
 
@@ -62,6 +67,11 @@ class SparseHeader:
     def is_empty(self, place: int) -> bool:
         """Tell whether a grain table's entry stands for zeros: nothing there, or marked so."""
         return place == 0 or (place == 1 and bool(self.flags & _ZERO_GRAINS))
+
+    @property
+    def table_sectors(self) -> int:
+        """How many sectors a grain table takes."""
+        return -(-4 * self.entries_per_table // SECTOR)
 
     @property
     def tables(self) -> int:
@@ -142,6 +152,12 @@ def grain_tables(reader: Reader, header: SparseHeader) -> Iterator[tuple[int, ar
     """
     if header.tables > _MAX_TABLES:
         raise damaged("vmdk-header", reader.name, f"a disk of {header.capacity} sectors")
+    for run in _runs(_placed(reader, header), header.table_sectors):
+        yield from _tables(reader, header, run)
+
+
+def _placed(reader: Reader, header: SparseHeader) -> Iterator[_Table]:
+    """Give where each grain table is that there is."""
     seen: set[int] = set()
     lba = 0
     for directory in reader.numbers(header.directory * SECTOR, header.tables, "I", "little"):
@@ -150,18 +166,36 @@ def grain_tables(reader: Reader, header: SparseHeader) -> Iterator[tuple[int, ar
                 raise damaged("vmdk-table", reader.name, f"no grain table can be at sector {table}")
             if table:
                 seen.add(table)
-                yield from _table(reader, header, lba, table)
+                yield lba, table
             lba += header.grain * header.entries_per_table
 
 
-def _table(
-    reader: Reader, header: SparseHeader, lba: int, table: int
+def _runs(tables: Iterable[_Table], size: int) -> Iterator[list[_Table]]:
+    """Give tables of so many sectors in runs that follow each other in the file: most writers'."""
+    run: list[_Table] = []
+    for table in tables:
+        if run and (len(run) == _RUN or table[1] != run[-1][1] + size):
+            yield run
+            run = []
+        run.append(table)
+    if run:
+        yield run
+
+
+def _tables(
+    reader: Reader, header: SparseHeader, run: list[_Table]
 ) -> Iterator[tuple[int, array[int]]]:
-    places = reader.words(table * SECTOR, header.entries_per_table, "I", "little")
-    # What a table has beyond the disk's end means nothing.
-    places = places[: -(-(header.capacity - lba) // header.grain)]
-    if any(places):
-        yield lba, places
+    step, length = header.table_sectors * SECTOR, 4 * header.entries_per_table
+    data = reader.read(run[0][1] * SECTOR, (len(run) - 1) * step + length)
+    empty = bytes(length)
+    for number, (lba, _) in enumerate(run):
+        table = data[number * step : number * step + length]
+        if table == empty:  # of a large disk most are
+            continue
+        # What a table has beyond the disk's end means nothing.
+        places = words(table, "I", "little")[: -(-(header.capacity - lba) // header.grain)]
+        if any(places):
+            yield lba, places
 
 
 def grain_place(reader: Reader, header: SparseHeader, number: int) -> int:
