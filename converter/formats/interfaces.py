@@ -10,6 +10,7 @@ line even if it looks like a comment (ifupdown's config.c).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -38,10 +39,10 @@ class Line:
         if self.text in _EMPTY or _is_comment(self.text):
             return ()
         joined = self.text.replace("\\\n", "").rstrip("\\")
-        return tuple(word for word in joined.translate(_TO_BLANK).split(" ") if word)
+        return tuple(filter(None, joined.translate(_TO_BLANK).split(" ")))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stanza:
     """A stanza: the line that opens it, its options, and the comments and blanks among them."""
 
@@ -71,7 +72,7 @@ class Stanza:
         place = words.index("inherits", 2) if "inherits" in words[2:] else len(words)
         return words[place + 1] if place + 1 < len(words) else ""
 
-    @property
+    @cached_property
     def options(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Its options in order, each with its words; `_` in their names is written `-`."""
         found = (line.words for line in self.lines[1:])

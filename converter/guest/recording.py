@@ -103,7 +103,7 @@ class RecordingGuest:
 
     def lstat(self, path: str) -> Stat | None:
         """See `Guest`."""
-        written = self._written.get(self._place(path))
+        written = self._written.get(self._place(path)) if self._written else None
         return self._below.lstat(path) if written is None else written.stat
 
     def _place(self, path: str) -> str:
