@@ -12,14 +12,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from converter.model import Finding, Severity
+from converter.model.finding import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-# Characters of a message: names in an image may be as long as the image.
-_LONGEST: Final = 2000
-_END: Final = 400
 # What is kept of the faults of one input: more of them tell nobody more.
 _MOST_FAULTS: Final = 100
 # No room for it, by the disk, a quota, or what one file may have (setrlimit(2), RLIMIT_FSIZE).
@@ -37,15 +35,6 @@ class ConversionError(Exception):
         super().__init__(self.message)
         self.code = code
         self.hint = hint
-
-
-def shortened(message: str) -> str:
-    """Give a message of bounded length: of a longer one the beginning and the end."""
-    left_out = len(message) - _LONGEST
-    if left_out <= 0:
-        return message
-    begin, end = message[: _LONGEST - _END], message[-_END:]
-    return f"{begin} … ({left_out} characters are left out) … {end}"
 
 
 class DefectError(ConversionError):

@@ -89,7 +89,8 @@ class TestFaults:
 
 def test_a_long_message_is_cut() -> None:
     error = DamagedInputError("a", "begin" + "x" * 1_000_000 + "end")
-    for text in (error.message, str(error), error.findings[0].message):
+    made = Finding(Severity.INFO, "a", "begin" + "x" * 1_000_000 + "end")
+    for text in (error.message, str(error), error.findings[0].message, made.message):
         assert (text[:5], text[-3:], len(text) < 2100) == ("begin", "end", True)
     assert ConversionError("a", "x" * 2000).message == "x" * 2000
 
