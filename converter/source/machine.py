@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from converter.errors import DamagedInputError, GuestRefusedError
-from converter.model import Finding, Severity, joined
+from converter.model import DiskFormat, Finding, Severity, joined
 from converter.source import manifest, ova, ovf
 from converter.source.overlay import SECTOR
 from converter.source.probe import beside, detect, leads_away, open_disk
@@ -144,6 +144,10 @@ def _open_disk(
         ending = "" if reference.compression else Path(href).suffix.lower()
         form = detect(member, claimed=ending)
         disk = open_disk(member, form, work=work, find=find)
+    if disk.format is DiskFormat.RAW and not disk.was_compressed and file.length < reference.size:
+        # All others tell by themselves that they were cut off.
+        what = f"has {file.length} bytes, and {reference.size} by the OVF"
+        raise damaged("truncated", name, what, hint="the file was cut off: copy or export it again")
     if any(chunk.length % SECTOR for chunk in disk.file.chunks[:-1]):
         what = f"is cut into files that are no whole sectors of {SECTOR} bytes"
         raise _unreadable_chunks(f"{descriptor}: the disk {href!r} {what}")

@@ -437,6 +437,18 @@ class TestBesideAnOvf:
         stored(tmp_path, "a.vmdk", DISK)
         assert len(open_at(stored(tmp_path, name, OVF)).disks) == 1
 
+    @pytest.mark.parametrize(("size", "is_cut"), [(1024, False), (1000, False), (1025, True)])
+    def test_a_raw_disk_that_was_cut_off(self, tmp_path: Path, size: int, *, is_cut: bool) -> None:
+        stored(tmp_path, "a.disk", pattern(1024))
+        text = ovf([f'<File ovf:href="a.disk" ovf:id="f0" ovf:size="{size}"/>']).encode()
+        path = stored(tmp_path, "vm.ovf", text)
+        if not is_cut:
+            open_at(path)
+            return
+        with pytest.raises(DamagedInputError, match="1024 bytes, and 1025") as caught:
+            open_at(path)
+        assert caught.value.code == "truncated"
+
     def test_a_directory_is_no_manifest(self, tmp_path: Path) -> None:
         (tmp_path / "vm.mf").mkdir()
         stored(tmp_path, "a.vmdk", DISK)
