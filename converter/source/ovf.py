@@ -75,8 +75,8 @@ def parse(name: str, data: bytes, faults: Faults) -> Machine:
     """Read an OVF; what is wrong with one of its disks is kept in `faults`.
 
     That is `DamagedInputError` ``ovf-invalid``, `GuestRefusedError` ``ovf-several-machines``,
-    ``ovf-delta-disk``, ``ovf-compression``. Raises the first for what is
-    no OVF, and ``too-many-disks``.
+    ``ovf-delta-disk``, ``ovf-compression``. Raises the first for what is no OVF, and
+    ``too-many-disks``.
     """
     if len(data) > LIMIT:
         raise damaged("ovf-invalid", name, f"an OVF of {len(data)} bytes")
