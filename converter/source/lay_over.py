@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from converter.errors import ConversionError, DamagedInputError, writing_failed
+from converter.errors import ConversionError, writing_failed
 from converter.source import sparse
 from converter.source.qcow2 import own_stretches
 from converter.source.reader import Reader, whole
@@ -37,7 +37,7 @@ def lay_over(overlay: Path, base: Path) -> None:
                 _lay(changed, image.fileno(), stretch)
     except OSError as error:
         raise writing_failed(base, error, code="lay-over-failed") from error
-    except DamagedInputError as error:  # of an overlay of ours: no fault of the source
+    except ConversionError as error:  # of an overlay of ours, whatever it says: not of the source
         raise ConversionError(
             "lay-over-failed",
             f"{base}: laying the changes over it failed: {error.message}",

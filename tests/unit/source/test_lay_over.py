@@ -123,3 +123,20 @@ def test_an_overlay_that_is_not_what_was_made_is_no_fault_of_the_source(
         laid(tmp_path, pattern(SIZE), image)
     assert (caught.value.code, caught.value.exit_code) == ("lay-over-failed", 6)
     assert (tmp_path / "target.raw").read_bytes() == pattern(SIZE)
+
+
+@pytest.mark.parametrize("call", ["open", "pread"])
+def test_an_overlay_that_cannot_be_read_is_no_fault_of_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    original = getattr(os, call)
+
+    def fails(what: Any, *arguments: Any) -> Any:
+        if call == "pread" or str(what).endswith("overlay.qcow2"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return original(what, *arguments)
+
+    monkeypatch.setattr(os, call, fails)
+    with pytest.raises(ConversionError) as caught:
+        laid(tmp_path, pattern(SIZE), qcow2({2: b"x" * CLUSTER}, SIZE))
+    assert (caught.value.code, caught.value.exit_code) == ("lay-over-failed", 6)
