@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 # What isspace(3) takes for blank in the C locale.
 _BLANKS: Final = " \t\n\v\f\r"
 _TO_BLANK: Final = str.maketrans(dict.fromkeys("\t\n\v\f\r", " "))
-_EMPTY: Final = ("", "\n")
 _SOURCE_DIRECTORY: Final = "source-dir"
 _OPENING: Final = frozenset({
     "iface", "mapping", "auto", "source", "rename", "no-auto-down", "no-scripts", "template",
@@ -36,9 +35,10 @@ class Line:
     @property
     def words(self) -> tuple[str, ...]:
         """Its words; none for a comment."""
-        if self.text in _EMPTY or _is_comment(self.text):
+        text = self.text.lstrip(_BLANKS)
+        if not text or text.startswith("#"):
             return ()
-        joined = self.text.replace("\\\n", "").rstrip("\\")
+        joined = text.replace("\\\n", "").rstrip("\\")
         return tuple(filter(None, joined.translate(_TO_BLANK).split(" ")))
 
 
