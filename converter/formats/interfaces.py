@@ -28,7 +28,7 @@ _LISTS: Final = frozenset({"auto", "no-auto-down", "no-scripts"})
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line with its continuations, its newline included."""
+    """A line with its continuations, its newline included; or blank ones that follow each other."""
 
     text: str
 
@@ -164,12 +164,21 @@ def _lines(text: str) -> Iterator[Line]:
     pieces = text.split("\n")
     last = pieces.pop()
     waiting: list[str] = []
+    blank: list[str] = []
     for piece in pieces:
+        if not waiting and not piece.strip(_BLANKS):
+            blank.append(f"{piece}\n")
+            continue
+        if blank:
+            yield Line("".join(blank))
+            blank.clear()
         waiting.append(f"{piece}\n")
         if piece.endswith("\\") and not (len(waiting) == 1 and _is_comment(piece)):
             continue
         yield Line("".join(waiting))
         waiting.clear()
+    if blank:
+        yield Line("".join(blank))
     if waiting or last:
         yield Line("".join([*waiting, last]))
 

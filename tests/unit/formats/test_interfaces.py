@@ -117,3 +117,13 @@ def test_a_hostile_file_is_read_in_time_that_follows_its_size() -> None:
     for text in ("\\\n" * 5_000, "iface x\n" * 5_000, "auto \\\n" * 5_000, "\\" * 100_000):
         assert str(interfaces.parse(text)) == text
         assert interfaces.parse(text).allowed is not None
+
+
+@pytest.mark.parametrize("end", ["", "auto a", "\\"])
+def test_blank_lines_are_one(end: str) -> None:
+    text = "\n \n\t\n" * 1000
+    file = interfaces.parse(f"{text}auto lo\n{text}{end}")
+    assert str(file) == f"{text}auto lo\n{text}{end}"
+    assert [line.text for line in file.head] == [text]
+    assert file.stanzas[0].lines[1].text == text
+    assert file.allowed == (("lo", "a") if end == "auto a" else ("lo",))
