@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-# What is kept of the faults of one input: more of them tell nobody more.
+# What is told of the faults of one input: more of them tell nobody more.
 _MOST_FAULTS: Final = 100
 # No room for it, by the disk, a quota, or what one file may have (setrlimit(2), RLIMIT_FSIZE).
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -63,7 +63,7 @@ class InputError(ConversionError):
     ) -> None:
         """Give all `findings` that were made, this fault included; without any, it is the one."""
         super().__init__(code, message, hint=hint)
-        own = Finding(Severity.ERROR, code, self.message, hint, service_message)
+        own = Finding(Severity.ERROR, code, message, hint, service_message)
         self.findings = findings or (own,)
 
 
@@ -85,7 +85,6 @@ class Faults:
     def __init__(self) -> None:
         """Begin with none."""
         self.errors: list[InputError] = []
-        self._left_out = 0
 
     @contextmanager
     def kept(self) -> Iterator[None]:
@@ -93,10 +92,7 @@ class Faults:
         try:
             yield
         except InputError as error:
-            if len(self.errors) < _MOST_FAULTS:
-                self.errors.append(error)
-            else:
-                self._left_out += 1
+            self.errors.append(error)
 
     def raise_all(self, findings: Iterable[Finding] = ()) -> None:
         """Raise what was kept, if anything was, as one error with what else was found.
@@ -107,9 +103,10 @@ class Faults:
             return
         damage = [error for error in self.errors if isinstance(error, DamagedInputError)]
         first, *others = damage or self.errors
-        own = [finding for error in self.errors for finding in error.findings]
-        if self._left_out:
-            more = f"{self._left_out} more faults like these were found"
+        own = [finding for error in self.errors[:_MOST_FAULTS] for finding in error.findings]
+        left_out = len(self.errors) - _MOST_FAULTS
+        if left_out > 0:
+            more = f"{left_out} more faults like these were found"
             own.append(Finding(Severity.ERROR, first.code, more, first.hint))
         found = dict.fromkeys((*own, *findings))
         message = "; ".join(dict.fromkeys(error.message for error in (first, *others)))

@@ -8,7 +8,7 @@ from typing import Final
 
 # Characters of a message: names in an image may be as long as the image.
 _LONGEST: Final = 2000
-_END: Final = 400
+_BEGIN, _END = 1500, 400
 
 
 class Severity(StrEnum):
@@ -39,8 +39,7 @@ class Finding:
 
 def shortened(message: str) -> str:
     """Give a message of bounded length: of a longer one the beginning and the end."""
-    left_out = len(message) - _LONGEST
-    if left_out <= 0:
+    if len(message) <= _LONGEST:
         return message
-    begin, end = message[: _LONGEST - _END], message[-_END:]
-    return f"{begin} … ({left_out} characters are left out) … {end}"
+    left_out = len(message) - _BEGIN - _END
+    return f"{message[:_BEGIN]} … ({left_out} characters are left out) … {message[-_END:]}"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,11 @@ class TestFaults:
         error = self.raised(*(DamagedInputError("a", f"fault {n}") for n in range(1000)))
         assert len(error.findings) == 101
         assert error.findings[-1].message.startswith("900 more")
-        assert len(error.message) < 2100
+        assert len(error.message) <= 2000
+
+    def test_damage_among_the_last_of_many_still_counts(self) -> None:
+        refused = [GuestRefusedError("a", f"refused {n}") for n in range(200)]
+        assert isinstance(self.raised(*refused, DamagedInputError("b", "B")), DamagedInputError)
 
     @pytest.mark.parametrize("error", [HostError("full", "full"), KeyboardInterrupt()])
     def test_what_is_not_the_inputs_fault_ends_the_work(self, error: BaseException) -> None:
@@ -91,7 +96,8 @@ def test_a_long_message_is_cut() -> None:
     error = DamagedInputError("a", "begin" + "x" * 1_000_000 + "end")
     made = Finding(Severity.INFO, "a", "begin" + "x" * 1_000_000 + "end")
     for text in (error.message, str(error), error.findings[0].message, made.message):
-        assert (text[:5], text[-3:], len(text) < 2100) == ("begin", "end", True)
+        assert (text[:5], text[-3:], len(text) <= 2000) == ("begin", "end", True)
+    assert replace(made, severity=Severity.ERROR).message == made.message
     assert ConversionError("a", "x" * 2000).message == "x" * 2000
 
 
