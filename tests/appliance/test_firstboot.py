@@ -7,6 +7,7 @@ the test's.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,7 +87,7 @@ class Windows:
         (self.base / "drive_c" / "codes").write_text(text, "ascii")
         calls = self.base / "drive_c" / "calls"
         calls.unlink(missing_ok=True)
-        run(WINE, "cmd", "/d", "/c", command or windows(trigger.SCRIPT))
+        self.start(command or windows(trigger.SCRIPT))
         if is_detached:
             self.wait()
         if not calls.exists():
@@ -94,6 +95,21 @@ class Windows:
         called = calls.read_text("ascii").splitlines()
         lines = [re.sub(r"(?i)c:\\windows\\(system32\\)?", "", line).rstrip() for line in called]
         return [line for line in lines if "fc.exe" not in line]
+
+    def start(self, command: str) -> None:
+        """Run `command` in Wine's cmd.exe.
+
+        Where Wine ends before cmd.exe has begun, that is no start of the script, and is repeated
+        (a start of which nothing came was seen once, on a busy machine). Whatever happens after
+        cmd.exe has begun is the script's.
+        """
+        begun = self.base / "drive_c" / "begun"
+        begun.unlink(missing_ok=True)
+        for _ in range(3):
+            run(WINE, "cmd", "/d", "/c", rf"echo begun> C:\begun& {command}")
+            if begun.exists():
+                return
+        pytest.fail("Wine does not start cmd.exe: see what it said")
 
     def wait(self) -> None:
         """Wait until the script is gone, which Wine's cmd.exe holds open while it runs it."""
@@ -135,7 +151,11 @@ class Windows:
 
 def run(*argv: str) -> None:
     # Wine's server outlives its programs, and would hold a pipe open.
-    process.run(["sh", "-c", 'exec "$@" > /dev/null 2>&1', "sh", *argv], timeout=60, check=False)
+    command = 'exec "$@" > "$WINEPREFIX/said" 2>&1'
+    done = process.run(["sh", "-c", command, "sh", *argv], timeout=60, check=False)
+    # What pytest shows of a test that fails.
+    said = (Path(os.environ["WINEPREFIX"]) / "said").read_text("utf-8", "replace")
+    print(f"{argv} ended with {done.status} and said {said!r}")
 
 
 def content(path: Path) -> bytes | None:
