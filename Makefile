@@ -53,7 +53,8 @@ fuzz: setup
 	PYTHONHASHSEED=0 FUZZ_WORKERS=$(WORKERS) $(BIN)/python -m tests.fuzz $(FUZZ_TARGETS)
 
 test: check unit
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup tests/guests tests/windows tests/appliance tests/boot
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --durations=40 \
+	  tests/guests tests/windows tests/appliance tests/boot
 
 thorough: setup
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m thorough tests/appliance tests/boot

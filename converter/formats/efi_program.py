@@ -56,13 +56,15 @@ class Program:
 def parse(data: bytes) -> Program:
     """Read a program. Raises `FormatError` for what firmware would not start."""
     machine, sections = _headers(data)
-    found = {name: data[start : start + size] for name, start, size in sections}
+    # Each may be said to be the whole file: only what is looked at is taken out of it.
+    found = {name: slice(start, start + size) for name, start, size in sections}
     if b"mods" in found:
         parse_list = grub_modules.parse32 if machine == "i386" else grub_modules.parse64
-        return Program(machine, Kind.GRUB, modules=parse_list(found[b"mods"]))
+        return Program(machine, Kind.GRUB, modules=parse_list(data[found[b"mods"]]))
     if b".linux" in found:
         return Program(machine, Kind.UKI)
-    if found.get(b".sdmagic", b"").startswith(b"#### LoaderInfo: systemd-boot"):
+    magic = found.get(b".sdmagic", slice(0))
+    if data[magic].startswith(b"#### LoaderInfo: systemd-boot"):
         return Program(machine, Kind.SYSTEMD_BOOT)
     return _shim(machine, data) or Program(machine, Kind.OTHER)
 

@@ -5,6 +5,7 @@ Each takes the run it is carried out in and its arguments, and gives whether it 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from converter.formats import FormatError, grub_test, grubenv
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from converter.formats.grubscript import Run
+
+_NUMBER: Final = re.compile(r"-?[0-9]{1,8}")
 
 
 def _set(run: Run, arguments: list[str]) -> bool:
@@ -111,7 +114,7 @@ def _count(by: int) -> Callable[[Run, list[str]], bool]:
 
     def count(run: Run, arguments: list[str]) -> bool:
         value = run.variables.get(arguments[0], "") if arguments else ""
-        if not value.lstrip("-").isdecimal() or len(value) > 9:
+        if not _NUMBER.fullmatch(value):
             return False
         run.variables[arguments[0]] = str(int(value) + by)
         return True

@@ -31,7 +31,7 @@ _STRING: Final = re.compile(r"%([^%\s][^%]*)%")
 _DECORATION: Final = re.compile(
     r"NT(?P<architecture>x86|amd64|arm64|arm|ia64)?(?P<rest>(?:\.[^.]*)*)", re.I
 )
-_DRIVER_VER: Final = re.compile(r"\d+(?:\.\d+){0,3}")
+_DRIVER_VER: Final = re.compile(r"\d{1,9}(?:\.\d{1,9}){0,3}")
 ARCHITECTURES: Final = {"amd64": "x86_64", "x86": "i686", "arm64": "aarch64"}
 
 

@@ -27,6 +27,8 @@ _AR: Final = b"!<arch>\n"
 _AR_MEMBER: Final = 60
 _CONTROL_LIMIT: Final = 16 << 20
 _DATA_LIMIT: Final = 2 << 30
+# Of a size in KiB.
+_DIGITS: Final = 12
 # Agents have some hundreds.
 _MEMBER_LIMIT: Final = 20_000
 
@@ -78,7 +80,7 @@ def read_deb(file: BinaryIO) -> Package:
         control["package"],
         control["version"],
         _architecture(control["architecture"]),
-        int(size) << 10 if size.isascii() and size.isdigit() else 0,
+        int(size) << 10 if size.isascii() and size.isdigit() and len(size) <= _DIGITS else 0,
         files,
     )
 

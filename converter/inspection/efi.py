@@ -36,7 +36,7 @@ _SIZE_LIMIT: Final = 32 << 20
 _MOST_FILES: Final = 64
 _CONFIG_LIMIT: Final = 1 << 20
 _KIND_ORDER: Final = (Kind.SHIM, Kind.GRUB, Kind.SYSTEMD_BOOT)
-_ON_PARTITION: Final = re.compile(r"\((?:hd\d+)?,(?:gpt|msdos)(\d+)\)(.*)", re.DOTALL)
+_ON_PARTITION: Final = re.compile(r"\((?:hd\d+)?,(?:gpt|msdos)(\d{1,3})\)(.*)", re.DOTALL)
 _SEARCH: Final = re.compile(r"^[ \t]*search(?:\.fs_uuid)?[ \t]([^\n]*)$", re.MULTILINE)
 # A filesystem's UUID, or the serial number of a FAT.
 _UUID: Final = re.compile(

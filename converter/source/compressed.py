@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # What goes in at once: zstd gives all that comes of it at once, at most 32768 times as much.
 _INPUT: Final = 4 << 10
+# What is asked for at once: bzip2 would make 46 MB of every 40 bytes.
+_OUTPUT: Final = 1 << 20
 # What is kept free on the disk that is unpacked to.
 _RESERVE: Final = 256 << 20
 # xz -9 needs 65 MiB; a header may ask for 4 GiB. The limit of zstd is its own, 128 MiB.
@@ -100,7 +102,7 @@ def _pieces(reader: Reader, name: str) -> Iterator[bytes]:
                 stream = _STREAMS[name]() if packed else None
                 continue
             try:
-                yield stream.decompress(packed)
+                yield from _output(stream, packed)
             except (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
                 if any(word in str(error) for word in _TOO_LARGE):
                     raise _too_large(reader, name) from error
@@ -109,6 +111,16 @@ def _pieces(reader: Reader, name: str) -> Iterator[bytes]:
             stream = None if stream.eof else stream
     if stream is not None:
         raise _damaged(reader, name, "it ends too early")
+
+
+def _output(stream: _Stream, packed: bytes) -> Iterator[bytes]:
+    """Give all that comes of some input, in pieces of bounded size."""
+    if not isinstance(stream, bz2.BZ2Decompressor | lzma.LZMADecompressor):
+        yield stream.decompress(packed)
+        return
+    yield stream.decompress(packed, _OUTPUT)
+    while not (stream.eof or stream.needs_input):
+        yield stream.decompress(b"", _OUTPUT)
 
 
 def _too_large(reader: Reader, name: str) -> GuestRefusedError:

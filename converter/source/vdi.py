@@ -11,6 +11,8 @@ from converter.model import DiskFormat, SourceDisk
 from converter.source.reader import check_blocks, damaged, size_zero, truncated
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from converter.source.reader import Fetch, Reader
 
 SIGNATURE: Final = struct.pack("<I", 0xBEDA107F)
@@ -55,16 +57,8 @@ def open_vdi(reader: Reader) -> SourceDisk:
         raise size_zero(reader.name)
     if block != _BLOCK or extra or size > blocks * block or blocks > _MAX_BLOCKS:
         raise damaged("vdi-header", reader.name, f"{blocks} blocks of {block} for {size} bytes")
-    starts = [
-        layout.data + entry * block
-        for piece in reader.numbers(layout.map, blocks, "I", "little")
-        for entry in piece
-        if entry < _UNALLOCATED
-    ]
-    if starts and max(starts) + block > reader.length:
-        raise truncated(reader.name, max(starts) + block, reader.length)
     reserved = ((0, 512), (layout.map, layout.map + 4 * blocks))
-    check_blocks(reader, starts, length=block, reserved=reserved)
+    check_blocks(reader, _allocated(reader, layout), length=block, reserved=reserved)
     return SourceDisk(reader.label, DiskFormat.VDI, _KINDS[kind], size, reader.file)
 
 
@@ -73,6 +67,16 @@ def _layout(header: bytes) -> _Layout:
     (size,) = struct.unpack_from("<Q", header, 368)
     (blocks,) = struct.unpack_from("<I", header, 384)
     return _Layout(blocks_at, data_at, size, blocks)
+
+
+def _allocated(reader: Reader, layout: _Layout) -> Iterator[int]:
+    """Give where the blocks are that are in the file, which has to be long enough for them."""
+    for piece in reader.numbers(layout.map, layout.blocks, "I", "little"):
+        starts = [layout.data + entry * _BLOCK for entry in piece if entry < _UNALLOCATED]
+        end = max(starts, default=0) + _BLOCK
+        if starts and end > reader.length:
+            raise truncated(reader.name, end, reader.length)
+        yield from starts
 
 
 def fetcher(reader: Reader) -> Fetch:

@@ -17,6 +17,8 @@ from converter.model import DiskFormat, SourceDisk
 from converter.source.reader import check_blocks, damaged, size_zero, truncated
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from converter.source.reader import Fetch, Reader
 
 COOKIE: Final = b"conectix"
@@ -127,18 +129,20 @@ def _table_of(reader: Reader, header_offset: int, size: int) -> _Table:
 def _check_table(reader: Reader, header_offset: int, size: int) -> None:
     table = _table_of(reader, header_offset, size)
     length = table.bitmap + table.block
-    starts = [
-        start * _SECTOR
-        for piece in reader.numbers(table.offset, table.entries, "I", "big")
-        for start in piece
-        if start != _UNUSED
-    ]
-    if starts and max(starts) + length > reader.length:
-        raise truncated(reader.name, max(starts) + length, reader.length)
     end = header_offset + _HEADER
     places = (table.offset, table.offset + table.entries * 4)
     reserved = ((0, _FOOTER), (header_offset, end), places)
-    check_blocks(reader, starts, length=length, reserved=reserved)
+    check_blocks(reader, _allocated(reader, table), length=length, reserved=reserved)
+
+
+def _allocated(reader: Reader, table: _Table) -> Iterator[int]:
+    """Give where the blocks are that are in the file, which has to be long enough for them."""
+    for piece in reader.numbers(table.offset, table.entries, "I", "big"):
+        starts = [start * _SECTOR for start in piece if start != _UNUSED]
+        end = max(starts, default=0) + table.bitmap + table.block
+        if starts and end > reader.length:
+            raise truncated(reader.name, end, reader.length)
+        yield from starts
 
 
 def fetcher(reader: Reader) -> Fetch:

@@ -18,6 +18,8 @@ from converter.source.crc32c import crc32c
 from converter.source.reader import check_blocks, damaged, size_zero, truncated
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from converter.source.reader import Fetch, Reader
 
 MAGIC: Final = b"vhdxfile"
@@ -187,15 +189,20 @@ def _check_bat(
 ) -> None:
     """Check that every block that is present lies in the file, where nothing else is."""
     start, length = region
-    size, block = found.size, found.block
-    blocks = -(-size // block)
-    ratio = found.ratio
-    entries = blocks + (blocks - 1) // ratio
+    blocks = -(-found.size // found.block)
+    entries = blocks + (blocks - 1) // found.ratio
     if entries * 8 > length:
         raise damaged("vhdx-bat", reader.name, f"{blocks} blocks do not fit its table")
-    starts = []
+    starts = _present(reader, start, entries, found)
+    check_blocks(reader, starts, length=found.block, reserved=reserved)
+
+
+def _present(reader: Reader, table: int, entries: int, found: _Metadata) -> Iterator[int]:
+    """Give where the blocks are that are in the file, which has to be long enough for them."""
+    size, block, ratio = found.size, found.block, found.ratio
+    blocks = -(-size // block)
     number = -1
-    for piece in reader.numbers(start, entries, "Q", "little"):
+    for piece in reader.numbers(table, entries, "Q", "little"):
         if not any(piece):  # most of a large disk
             number += len(piece)
             continue
@@ -213,8 +220,7 @@ def _check_bat(
             needed = at + (block if number < entries - 1 else size - (blocks - 1) * block)
             if needed > reader.length:
                 raise truncated(reader.name, needed, reader.length)
-            starts.append(at)
-    check_blocks(reader, starts, length=block, reserved=reserved)
+            yield at
 
 
 def fetcher(reader: Reader) -> Fetch:

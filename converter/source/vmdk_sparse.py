@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from converter.source import vmdk_descriptor
-from converter.source.reader import damaged, truncated, words
+from converter.source.reader import damaged, find_clash, truncated, words
 
 if TYPE_CHECKING:
     from array import array
@@ -152,20 +152,20 @@ def grain_tables(reader: Reader, header: SparseHeader) -> Iterator[tuple[int, ar
     """
     if header.tables > _MAX_TABLES:
         raise damaged("vmdk-header", reader.name, f"a disk of {header.capacity} sectors")
+    sectors = (table for _, table in _placed(reader, header))
+    clash = find_clash(sectors, length=1, reserved=((0, header.first_free),))
+    if clash is not None:
+        raise damaged("vmdk-table", reader.name, f"no grain table can be at sector {clash}")
     for run in _runs(_placed(reader, header), header.table_sectors):
         yield from _tables(reader, header, run)
 
 
 def _placed(reader: Reader, header: SparseHeader) -> Iterator[_Table]:
     """Give where each grain table is that there is."""
-    seen: set[int] = set()
     lba = 0
     for directory in reader.numbers(header.directory * SECTOR, header.tables, "I", "little"):
         for table in directory:
-            if table and (table in seen or table < header.first_free):
-                raise damaged("vmdk-table", reader.name, f"no grain table can be at sector {table}")
             if table:
-                seen.add(table)
                 yield lba, table
             lba += header.grain * header.entries_per_table
 

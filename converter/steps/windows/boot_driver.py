@@ -53,6 +53,8 @@ _SCSI_ADAPTER: Final = "{4D36E97B-E325-11CE-BFC1-08002BE10318}"
 # FILETIME counts from 1601, in units of 100 ns.
 _EPOCH: Final = datetime(1601, 1, 1, tzinfo=UTC)
 _MOST_DEVICES: Final = 200
+# What a version of Windows, 6.1 or 10.0, has in its numbers and more.
+_DIGITS: Final = 9
 _RANK: Final = bytes.fromhex("01ff0000")
 
 
@@ -162,7 +164,7 @@ def windows_version(facts: Facts) -> tuple[int, int, int]:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdecimal() else 0
+    return int(text) if text.isdecimal() and len(text) <= _DIGITS else 0
 
 
 def removals(context: Context) -> Iterator[Item]:

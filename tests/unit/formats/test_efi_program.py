@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import contextlib
+import struct
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -46,6 +48,20 @@ def test_a_grub_tells_prefix_configuration_and_modules() -> None:
 )
 def test_others_are_told_apart(data: bytes, kind: Kind) -> None:
     assert parse(data).kind is kind
+
+
+def test_sections_that_are_all_the_whole_file_are_not_held() -> None:
+    data = bytearray(efi_programs.pe(*((b"s%d" % number, b"") for number in range(96))))
+    data += bytes(1 << 20)
+    for section in range(96):
+        struct.pack_into("<I4xI", data, 0x40 + 24 + 240 + 40 * section + 16, len(data) - 1, 1)
+    whole = bytes(data)
+    tracemalloc.start()
+    try:
+        assert parse(whole).kind is Kind.OTHER
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_machine_is_told() -> None:

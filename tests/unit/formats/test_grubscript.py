@@ -261,6 +261,18 @@ def test_boot_counter_of_ostree() -> None:
     assert found.entry.identifier.endswith("5.14.0-70.el9.x86_64")
 
 
+@pytest.mark.parametrize("value", ["", "--5", "5-", "-", "\u0665", "\u00b2", "5" * 5000])
+def test_what_is_no_number_is_not_counted(value: str) -> None:
+    text = f"set x='{value}'\nif increment x; then set default=1; fi\n{PLAIN}"
+    assert started(text) == "/a"
+    assert started(text, environment(boot_counter=value)) == "/a"
+
+
+def test_numbers_are_counted() -> None:
+    text = f"set default=-1\nincrement default\nincrement default\n{PLAIN}"
+    assert started(text) == "/b"
+
+
 # --- configurations that lead to others -----------------------------------------------------------
 
 WRAPPERS = {

@@ -101,6 +101,11 @@ def test_what_it_drives(
     assert [model.hardware_ids for model in found] == ids
 
 
+@pytest.mark.parametrize("said", ["1." + "5" * 5000, "1..2", "new"])
+def test_a_version_that_is_none(said: str) -> None:
+    assert parsed("", f"Signature=$Windows NT$\nDriverVer=06/21/2023,{said}").version == ""
+
+
 def test_what_it_does_not_drive() -> None:
     assert FOUND.devices("x86_64", (6, 0, 6002)) == ()
     assert FOUND.devices("i686", (10, 0, 19045)) == ()

@@ -26,6 +26,11 @@ def test_a_debian_package() -> None:
     )
 
 
+def test_a_size_that_is_none_is_not_counted() -> None:
+    control = made.CONTROL.replace(": 64", f": {'9' * 5000}")
+    assert read_deb(io.BytesIO(made.deb(control))).size == 0
+
+
 def test_an_rpm_package() -> None:
     assert read_rpm(io.BytesIO(RPM)) == Package(
         "amazon-ssm-agent",

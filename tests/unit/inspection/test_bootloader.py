@@ -108,6 +108,11 @@ def test_the_efi_program_tells() -> None:
     assert uefi(efi_programs.grub("(,gpt1)/boot/grub")).bootloader().kind == "grub2"
 
 
+def test_a_grub_of_a_partition_that_no_table_can_have() -> None:
+    prefix = f"(hd0,gpt{'1' * 5000})/boot/grub"
+    assert uefi(efi_programs.grub(prefix)).bootloader().kind == "grub2"
+
+
 def test_a_unified_kernel_image_that_firmware_starts_is_refused() -> None:
     found = uefi(efi_programs.unified_kernel())
     assert found.bootloader().kind == "unified-kernel-image"

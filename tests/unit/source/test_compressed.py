@@ -7,6 +7,7 @@ import lzma
 import os
 import shutil
 import struct
+import tracemalloc
 import zlib
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -46,6 +47,21 @@ def unpacked(path: Path, work: Path) -> bytes:
     [disk] = open_source([path], work=work).disks
     assert disk.file.length == disk.virtual_size
     return disk.file.path.read_bytes()
+
+
+@pytest.mark.parametrize("ending", [".bz2", ".xz", ".gz"])
+def test_much_of_little_is_held_in_pieces(tmp_path: Path, ending: str) -> None:
+    size = 64 << 20
+    path = stored(tmp_path, f"a.img{ending}", COMPRESSORS[ending](bytes(size)))
+    work = tmp_path / "work"
+    work.mkdir()
+    tracemalloc.start()
+    try:
+        [disk] = open_source([path], work=work).disks
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()
+    assert disk.virtual_size == size
 
 
 @endings

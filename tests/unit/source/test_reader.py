@@ -184,6 +184,12 @@ class TestWhole:
 class TestBlocks:
     RESERVED = ((0, 10), (100, 110))
 
+    @pytest.fixture(autouse=True, params=[1, 2, 1 << 20])
+    def sorted_at_once(
+        self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("converter.source.reader._SORTED", request.param)
+
     @pytest.mark.parametrize("starts", [[], [10, 30, 20], [90], [110]])
     def test_apart(self, file: Path, starts: list[int]) -> None:
         with Reader(whole(file)) as reader:
