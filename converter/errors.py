@@ -15,7 +15,7 @@ from converter.model import Finding, Severity
 from converter.model.finding import shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 # What is told of the faults of one input: more of them tell nobody more.
@@ -71,6 +71,24 @@ class GuestRefusedError(InputError):
     """The guest or its container cannot be converted, although it is whole (exit 3)."""
 
     exit_code = 3
+
+    def beside(self, findings: Iterable[Finding]) -> GuestRefusedError:
+        """Give it with what else was found."""
+        return GuestRefusedError(
+            self.code,
+            self.message,
+            hint=self.hint,
+            findings=tuple(dict.fromkeys((*self.findings, *findings))),
+        )
+
+    def behind(self, causes: Sequence[Finding]) -> GuestRefusedError:
+        """Give it as what follows from the first of `causes`, if there are any."""
+        if not causes:
+            return self
+        first = causes[0]
+        return GuestRefusedError(
+            first.code, first.message, hint=first.hint, findings=(*causes, *self.findings)
+        )
 
 
 class DamagedInputError(InputError):

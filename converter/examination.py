@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from converter import windows_table
+from converter import answer_file, windows_table
 from converter.disk.boot_code import GRUB2
 from converter.disk.conversion import prepare
-from converter.errors import ConversionError, GuestRefusedError, UsageError
-from converter.guest.protocol import TEXT_LIMIT
+from converter.errors import ConversionError, GuestRefusedError
 from converter.inspection import inspect_machine
 from converter.model import BootMode, Plan, Severity, WindowsFacts
 from converter.policy import (
@@ -66,10 +65,7 @@ def read_guest(machine: Machine, container: Sequence[Finding]) -> Inspection:
     try:
         return inspect_machine(machine)
     except GuestRefusedError as error:
-        found = _distinct(error.findings, container)
-        raise GuestRefusedError(
-            error.code, error.message, hint=error.hint, findings=found
-        ) from error
+        raise error.beside(container) from error
 
 
 def judge(
@@ -99,7 +95,7 @@ def judge(
             *_table_conversion(machine, source, facts, wanted),
             provision.payloads,
             choose_licence(facts, wanted.licence),
-            _answer_file(wanted),
+            answer_file.read(wanted),
         )
     except GuestRefusedError as error:
         return Examination(source, Plan(()), (*findings, *error.findings), inspection)
@@ -136,19 +132,6 @@ def _plan(
         options = replace(options, windows_conversion=None)
         plan = make_plan(machine, inspection, options)
     return plan, options
-
-
-def _answer_file(wanted: Wanted) -> bytes | None:
-    """Read the answer file that was given. Raises `UsageError` ``unattend-unreadable``."""
-    if wanted.unattend is None:
-        return None
-    try:
-        with wanted.unattend.open("rb") as file:
-            return file.read(TEXT_LIMIT)
-    except OSError as error:
-        message = f"{wanted.unattend}: {error.strerror or error}"
-        hint = "give a file that can be read with --unattend"
-        raise UsageError("unattend-unreadable", message, hint=hint) from error
 
 
 def _table_conversion(

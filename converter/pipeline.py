@@ -34,8 +34,7 @@ from converter.inspection import inspect_machine
 from converter.model import ConvertTable, Plan, Report, WindowsFacts
 from converter.monitor import Stopwatch
 from converter.policy import choose_boot_mode, is_refused
-from converter.preflight import open_and_judge
-from converter.source import open_source
+from converter.preflight import open_and_judge, open_readable
 from converter.source.copy import CopyJob
 from converter.source.lay_over import lay_over
 from converter.source.manifest import VerifyJob
@@ -76,7 +75,7 @@ def inspect(sources: Sequence[Path], *, monitor: Monitor) -> tuple[Source, Inspe
     """Read what the guest on `sources` is; nothing is judged but that it can be read."""
     with scratch("inspect") as work:
         with _limited("source", _size(sources)):
-            source = open_source(sources, work=work)
+            source = open_readable(sources, work=work)
         monitor.phase("inspect", "starting the appliance, reading the guest")
         with _limited("inspect"), _appliance(_overlays(source, work), work) as machine:
             return source, inspect_machine(machine)

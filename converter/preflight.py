@@ -10,6 +10,7 @@ from __future__ import annotations
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Final
 
+from converter import answer_file
 from converter.disk.table import CutOffError, SectorSizeError, holds_others, read_table
 from converter.errors import DamagedInputError, GuestRefusedError
 from converter.formats import FormatError, signatures
@@ -45,14 +46,26 @@ def open_and_judge(
     container = judge_source(opening.source, wanted.policy)
     layout = judge_layout(storage)
     # Of damaged disks, that nothing starts them may be the consequence.
-    start = () if opening.faults.errors else judge_start(storage)
+    start = () if opening.faults.errors else judge_start(storage, wanted.boot_mode)
+    answers = answer_file.judge(wanted)
     if wanted.as_is:  # it may be what nobody else can read
-        layout, start = tolerated(layout), tolerated(start)
-    is_bad = bool(opening.faults.errors) or is_refused((*container, *layout, *start))
-    source = opening.verify(later=later or is_bad)
-    findings = (*container, *layout, *(() if opening.faults.errors else start))
+        layout, start, answers = tolerated(layout), tolerated(start), ()
+    findings = (*container, *layout, *start, *answers)
+    source = opening.verify(later=later or bool(opening.faults.errors) or is_refused(findings))
     opening.faults.raise_all(findings)
     return source, findings
+
+
+def open_readable(paths: Sequence[Path], *, work: Path) -> Source:
+    """Open a source of which nothing is judged but that it can be read.
+
+    Raises as `open_and_judge` does.
+    """
+    opening = survey(paths, work=work)
+    read_layout(opening.places, opening.faults)
+    source = opening.verify(later=bool(opening.faults.errors))
+    opening.faults.raise_all()
+    return source
 
 
 def read_layout(places: Sequence[SourceDisk | None], faults: Faults) -> Storage:

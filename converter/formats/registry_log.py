@@ -46,7 +46,7 @@ _SECTOR: Final = 512
 _PAGE: Final = 4096
 _LENGTH_LIMIT: Final = 1 << 31
 # Real ones have a few MB at most; their hashes take a second for some MB.
-_LOG_LIMIT: Final = 64 << 20
+LOG_LIMIT: Final = 64 << 20
 _MASK: Final = 0xFFFFFFFF
 
 _ENTRY: Final = struct.Struct("<4sIIIIIQQ")
@@ -101,7 +101,7 @@ def recover(data: bytes, logs: Sequence[bytes]) -> bytes:
 
 def _open(data: bytes) -> _Log | None:
     """Read the head of a log; None if it is not used, or was not written to the end."""
-    if len(data) > _LOG_LIMIT:
+    if len(data) > LOG_LIMIT:
         raise FormatError(f"registry hive: a log of {len(data)} bytes is none")
     if not data.startswith(b"regf") or len(data) < _SECTOR:
         return None

@@ -22,6 +22,7 @@ LUKS: Final = "crypto_LUKS"
 BITLOCKER: Final = "BitLocker"
 FILEVAULT: Final = "FileVault"
 FAT: Final = "vfat"
+HIBERNATED: Final = "swsuspend"
 LVM_MEMBER: Final = "LVM2_member"
 RAID_MEMBER: Final = "linux_raid_member"
 _HEAD: Final = 2048
@@ -36,6 +37,8 @@ _CRYPTO_SW: Final = 1 << 2
 _BOOT_SECTOR: Final = b"\x55\xaa"
 _JUMPS: Final = (b"\xeb", b"\xe9")
 _RAID: Final = bytes.fromhex("fc4e2ba9")
+# What replaces the mark of a swap area: the kernel's own, of two versions, and uswsusp's.
+_HIBERNATED_MARKS: Final = (b"S1SUSPEND", b"S2SUSPEND", b"ULSUSPEND")
 # Kind, where its mark is, and the mark; the first that is there counts. Boot sectors come first:
 # what made them may have left the superblock of another filesystem that was there before.
 _BOOT_SECTORS: Final = (
@@ -57,6 +60,7 @@ _SUPERBLOCKS: Final = (
     ("btrfs", (64 << 10) + 64, b"_BHRfS_M"),
     ("jfs", 32 << 10, b"JFS1"),
     ("swap", 4086, b"SWAPSPACE2"),
+    *((HIBERNATED, 4086, mark) for mark in _HIBERNATED_MARKS),
     ("f2fs", 1024, b"\x10\x20\xf5\xf2"),
     ("squashfs", 0, b"hsqs"),
     ("bcachefs", 4120, bytes.fromhex("c68573f64e1a45ca8265f57f48ba6d81")),
@@ -108,6 +112,11 @@ def encryption(read: Read) -> str:
     if _is_core_storage(head) or _is_encrypted_apfs(head):
         return FILEVAULT
     return ""
+
+
+def is_hibernated(read: Read) -> bool:
+    """Tell whether a swap area holds a system that was suspended to it."""
+    return read(4086, 9) in _HIBERNATED_MARKS
 
 
 def _number(data: bytes, at: int, length: int) -> int:

@@ -27,11 +27,15 @@ _XFS_LOG_LIMIT: Final = 2 << 30
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`is_dirty`: its journal must be replayed; `has_errors`: the kernel met damage in it."""
+    """`is_dirty`: its journal must be replayed; `has_errors`: the kernel met damage in it.
+
+    `devices`: on how many it is.
+    """
 
     is_dirty: bool = False
     has_errors: bool = False
     last_mounted: str = ""
+    devices: int = 1
 
 
 def read_state(kind: str, read: Read) -> State:
@@ -45,9 +49,7 @@ def read_state(kind: str, read: Read) -> State:
         case "xfs":
             return State(is_dirty=_xfs_is_dirty(read))
         case "btrfs":
-            block = read(64 << 10, 4096)
-            magic, log = block[64:72], block[96:104]
-            return State(is_dirty=magic == b"_BHRfS_M" and any(log))
+            return _btrfs(read(64 << 10, 4096))
         case "ntfs":
             return _ntfs(read)
         case "jfs":
@@ -74,6 +76,12 @@ def _ext(block: bytes) -> State:
         has_errors=bool(state & 2),
         last_mounted=place if place.startswith("/") else "",
     )
+
+
+def _btrfs(block: bytes) -> State:
+    if block[64:72] != b"_BHRfS_M":
+        return State()
+    return State(is_dirty=any(block[96:104]), devices=int.from_bytes(block[136:144], "little"))
 
 
 def _number(data: bytes, at: int, length: int) -> int:

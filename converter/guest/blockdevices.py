@@ -36,7 +36,13 @@ _LOOK: Final = "run it again with --log FILE: it has all that the appliance and 
 _CODES: Final = {
     "No such file or directory": Code.MISSING,
     "Not a directory": Code.MISSING,
+    "File name too long": Code.MISSING,  # nobody could have made it
     "Too many levels of symbolic links": Code.LINK_LOOP,
+    # What filesystems say of themselves: EUCLEAN, EBADMSG, EIO. Where the source could not be read
+    # that is found out from the kernel's log.
+    "Structure needs cleaning": Code.DAMAGED,
+    "Bad message": Code.DAMAGED,
+    "Input/output error": Code.DAMAGED,
 }
 
 

@@ -1,7 +1,7 @@
 """The guest's files in libguestfs' appliance.
 
 Limits: file names that are not UTF-8 can be listed but not opened (the Python binding takes `str`
-in UTF-8 only).
+in UTF-8 only): they are told in the log, and left alone.
 
 See guestfs(3). A call that libguestfs' daemon answers itself takes a few milliseconds with an
 emulated processor, one that starts a program, or streams, ten times as long and more: hence what
@@ -11,6 +11,7 @@ is asked how here.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shlex
 import stat
@@ -47,6 +48,9 @@ _KINDS: Final = {
 }
 
 
+log = logging.getLogger(__name__)
+
+
 class ApplianceFiles(ApplianceDevices):
     """Implements `Guest` over the handle of a running appliance."""
 
@@ -62,6 +66,9 @@ class ApplianceFiles(ApplianceDevices):
     def lstat(self, path: str) -> Stat | None:
         """See `Guest`."""
         stats = self._seen.stats
+        if path not in stats and not _is_utf8(path):
+            log.warning("%r: cannot be read, and is left alone: its name is not UTF-8", path)
+            stats[path] = None
         if path not in stats:
             self._look_around(path)
         if path not in stats:
@@ -350,6 +357,14 @@ def _in_guest(path: str) -> str:
 def _escaped(name: str) -> str:
     """Give a name as setfattr(1) reads it: every byte that could mean something in octal."""
     return "".join(chr(byte) if byte in _PLAIN else f"\\{byte:03o}" for byte in os.fsencode(name))
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _as_stat(answer: Mapping[str, int]) -> Stat:

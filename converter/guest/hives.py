@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from converter.errors import GuestRefusedError
 from converter.formats import FormatError
 from converter.formats.registry import Hive, is_dirty, recover
+from converter.formats.registry_log import LOG_LIMIT
 from converter.guest import paths
 from converter.model import Finding, Severity
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from converter.guest.protocol import ReadableGuest
     from converter.guest.recording import RecordingGuest
 
-# Those of large servers have 200 to 300 MB.
+# Those of large servers have 200 to 300 MB; all that are held together may have this much.
 LIMIT: Final = 1 << 30
 _LOGS: Final = (".LOG1", ".LOG2", ".LOG")
 
@@ -42,7 +43,8 @@ class Hives:
         Raises `GuestRefusedError` ``registry-dirty`` and ``registry-damaged``.
         """
         if path not in self._read:
-            self._read[path] = read_whole(self._guest, path)
+            left = LIMIT - sum(map(len, self._read.values()))
+            self._read[path] = read_whole(self._guest, path, limit=left)
         return self._read[path]
 
     def reader(self, path: str) -> Reader:
@@ -126,9 +128,9 @@ def _refused(path: str) -> Iterator[None]:
         raise damaged(path, str(error)) from error
 
 
-def read_whole(guest: ReadableGuest, path: str) -> bytes:
+def read_whole(guest: ReadableGuest, path: str, *, limit: int = LIMIT) -> bytes:
     """Read the hive at `path`, its logs replayed if it is dirty. Raises as `Hives.data` does."""
-    data = guest.read(path, limit=LIMIT)
+    data = guest.read(path, limit=limit)
     with _refused(path):
         if not is_dirty(data):
             return data
@@ -146,7 +148,8 @@ def _logs(guest: ReadableGuest, path: str) -> list[bytes]:
     directory, _, name = path.rpartition("/")
     there = {found.upper(): found for found in paths.names(guest, directory)}
     wanted = (there.get(f"{name}{suffix}".upper()) for suffix in _LOGS)
-    return [guest.read(f"{directory}/{found}", limit=LIMIT) for found in wanted if found]
+    heads = (guest.head(f"{directory}/{found}", length=LOG_LIMIT + 1) for found in wanted if found)
+    return [data for data in heads if len(data) <= LOG_LIMIT]
 
 
 def damaged(path: str, why: str) -> GuestRefusedError:

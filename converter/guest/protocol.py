@@ -2,7 +2,8 @@
 
 Paths are absolute strings resolved *inside* the guest: absolute symlinks start at the guest's
 root, `..` stops there, and more than 40 links in one path are an error, as in the kernel
-(path_resolution(7)). Guest file names that are not UTF-8 appear with surrogate escapes.
+(path_resolution(7)). Guest file names that are not UTF-8 appear with surrogate escapes in lists; no
+other call can be told of them (libguestfs' binding takes UTF-8), for which nothing is there.
 
 Reads follow symlinks; `lstat`, `readlink`, `remove` do not follow the last component. Failures are
 `GuestError`s with one of the codes in `Code`; no foreign exception leaves a guest.
@@ -42,10 +43,16 @@ class Code:
     LINK_LOOP: Final = "guest-link-loop"
     TOO_LARGE: Final = "guest-file-too-large"
     INVALID: Final = "guest-file-invalid"
+    DAMAGED: Final = "guest-filesystem-damaged"
     FAILED: Final = "guest-operation-failed"
-    # All but the last: the guest is at fault, not what reads it.
+    # A file of the guest is at fault, not what reads it.
     ODD: Final = frozenset({MISSING, NOT_A_FILE, NOT_A_DIRECTORY, LINK_LOOP, TOO_LARGE, INVALID})
-    ODD_HINT: Final = "put that right in the machine, shut it down, and export it again"
+    # What refuses a guest, with what is to be done.
+    CURES: Final[Mapping[str, str]] = {
+        **dict.fromkeys(ODD, "put that right in the machine, shut it down, and export it again"),
+        DAMAGED: "check that filesystem in the machine (fsck -f, xfs_repair, btrfs check, or chkdsk"
+        " /f), shut it down, and export it again",
+    }
 
 
 class Named(Protocol):

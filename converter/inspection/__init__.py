@@ -11,13 +11,23 @@ from converter.guest.hives import Hives
 from converter.guest.protocol import BlockDevices, Code, Guest
 from converter.inspection.efi import boot_modes
 from converter.inspection.esp import mount_esps
-from converter.inspection.health import judge_disks, judge_rootless, judge_system
+from converter.inspection.health import (
+    judge_disks,
+    judge_rootless,
+    judge_swap_files,
+    judge_system,
+)
 from converter.inspection.linux import inspect_linux
 from converter.inspection.mounts import mount_guest
 from converter.inspection.roots import SEVERAL_MESSAGE, TYPES, find_root, refusal
 from converter.inspection.storage import Storage, read_storage
 from converter.inspection.windows_guest import inspect_windows_guest
-from converter.inspection.windows_volumes import choose_root, find_volumes, judge_unreadable
+from converter.inspection.windows_volumes import (
+    choose_root,
+    find_volumes,
+    judge_hibernation,
+    judge_unreadable,
+)
 from converter.model import Facts, Severity
 
 if TYPE_CHECKING:
@@ -48,9 +58,9 @@ def inspect_machine(machine: Machine) -> Inspection:
     try:
         return _inspect(machine)
     except GuestError as error:
-        if error.code not in Code.ODD:
+        if error.code not in Code.CURES:
             raise
-        raise GuestRefusedError(error.code, error.message, hint=Code.ODD_HINT) from error
+        raise GuestRefusedError(error.code, error.message, hint=Code.CURES[error.code]) from error
 
 
 def _inspect(machine: Machine) -> Inspection:
@@ -60,9 +70,13 @@ def _inspect(machine: Machine) -> Inspection:
     root = choose_root(volumes)
     if root is None:
         return _inspect_linux(machine, disks, hives, judge_unreadable(volumes))
-    _refuse_beside_linux(machine, disks, root)
-    facts, findings = inspect_windows_guest(machine, disks, root, volumes, hives)
-    return Inspection(facts, disks, findings, hives)
+    hibernated = judge_hibernation(root)
+    try:
+        _refuse_beside_linux(machine, disks, root)
+        facts, findings = inspect_windows_guest(machine, disks, root, volumes, hives)
+    except GuestRefusedError as error:
+        raise error.behind(hibernated) from error
+    return Inspection(facts, disks, (*hibernated, *findings), hives)
 
 
 def _refuse_beside_linux(machine: Machine, storage: Storage, root: WindowsVolume) -> None:
@@ -108,7 +122,12 @@ def _inspect_linux(
         arrays=storage.arrays,
         other_roots=tuple(str(root) for root in mounted.others),
     )
-    found = (*judge_disks(storage), *judge_system(storage, mounts, mounted.table), *findings)
+    found = (
+        *judge_disks(storage),
+        *judge_system(storage, mounts, mounted.table),
+        *judge_swap_files(machine, mounted.table),
+        *findings,
+    )
     return Inspection(facts, _anchored(storage, facts), found, hives)
 
 
@@ -117,14 +136,11 @@ def _with_reasons(error: GuestRefusedError, reasons: tuple[Finding, ...]) -> Gue
 
     What cannot be told apart or read is the refusal itself, whatever else there is.
     """
-    first = next((item for item in reasons if item.severity is Severity.ERROR), None)
-    if first is None or error.code not in ("unknown-os", "mount-failed"):
-        return GuestRefusedError(
-            error.code, error.message, hint=error.hint, findings=(*error.findings, *reasons)
-        )
-    return GuestRefusedError(
-        first.code, first.message, hint=first.hint, findings=(*reasons, *error.findings)
-    )
+    is_explained = error.code in ("unknown-os", "mount-failed")
+    ordered = sorted(reasons, key=lambda item: item.severity is not Severity.ERROR)
+    if is_explained and ordered and ordered[0].severity is Severity.ERROR:
+        return error.behind(ordered)
+    return error.beside(reasons)
 
 
 def _anchored(storage: Storage, facts: Facts) -> Storage:

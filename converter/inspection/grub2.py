@@ -170,7 +170,7 @@ def _read(view: BootView, path: str, platform: str) -> _Reading:
     except FormatError as error:
         return _Reading(path, files, fault=str(error))
     except GuestError as error:
-        if error.code == Code.FAILED:
+        if error.code not in Code.ODD:
             raise
         return _Reading(path, files, fault=error.message)
     chosen = select(menu)

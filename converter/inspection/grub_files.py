@@ -16,7 +16,6 @@ from converter.formats import FormatError, grubenv
 from converter.formats.grub_menu import split_name
 from converter.guest import paths
 from converter.guest.protocol import Code
-from converter.model import FileKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -120,15 +119,18 @@ class GrubFiles:
         try:
             text = paths.text(self.guest, self.place(name))
         except GuestError as error:
-            if error.code == Code.FAILED:
+            if error.code not in Code.ODD:
                 raise
             return None
         return _settled(text) if text is not None and name.endswith("/grubenv") else text
 
     def size(self, name: str) -> int | None:
         """See `Files`."""
-        stat = self.guest.lstat(paths.resolve(self.guest, self.place(name)))
-        return stat.size if stat is not None and stat.kind is FileKind.FILE else None
+        place = self.place(name)
+        if not paths.is_file(self.guest, place):
+            return None
+        stat = self.guest.lstat(paths.resolve(self.guest, place))
+        return None if stat is None else stat.size
 
     def names(self, name: str) -> tuple[str, ...] | None:
         """See `Files`."""

@@ -41,7 +41,7 @@ def find(view: BootView) -> Found | None:
     try:
         text = paths.text(view.guest, config) or ""
     except GuestError as error:
-        if error.code == Code.FAILED:
+        if error.code not in Code.ODD:
             raise
         return _unreadable(view, config, error)
     menu = codec.parse(text)

@@ -9,28 +9,33 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from converter.formats import mdadm
+from converter.data import load
+from converter.formats import mdadm, signatures
 from converter.formats.signatures import (
     BITLOCKER,
     FAT,
     FILEVAULT,
+    HIBERNATED,
     LUKS,
     LVM_MEMBER,
     RAID_MEMBER,
 )
+from converter.guest import paths
 from converter.inspection.storage import names_volume
-from converter.model import Finding, Severity, TableType
+from converter.model import BootMode, Finding, Severity, TableType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from converter.formats.fstab import Fstab
+    from converter.guest.protocol import ReadableGuest
     from converter.inspection.storage import Storage
     from converter.model import Mount, VolumeGroup
 
 GROUP_MESSAGE: Final = "Unsupported configuration - Logical volume group activation failed"
 _ENCRYPTED: Final = {LUKS: "LUKS", BITLOCKER: "BitLocker", FILEVAULT: "FileVault"}
-_HIBERNATED: Final = "swsuspend"
+# More than any guest has.
+_MOST_SWAP_FILES: Final = 16
 # Partitions of the Logical Disk Manager: an MBR's type, GPT's for metadata and data.
 _DYNAMIC: Final = frozenset(
     {"42", "5808c8aa-7e8f-42e0-85d2-e1e90434cfb3", "af9b60a0-1431-4f62-bc68-3311714a69ad"}
@@ -45,12 +50,13 @@ def judge_layout(storage: Storage) -> tuple[Finding, ...]:
     return (*_encrypted(storage), *_dynamic(storage), *_unreadable_tables(storage))
 
 
-def judge_start(storage: Storage) -> tuple[Finding, ...]:
+def judge_start(storage: Storage, wanted: BootMode | None = None) -> tuple[Finding, ...]:
     """Give why a machine of these disks certainly does not start, by their first blocks alone.
 
-    `storage` must have all disks of the machine; its filesystems are as `signatures` names them.
+    Or not by the `wanted` firmware. `storage` must have all disks of the machine; its filesystems
+    are as `signatures` names them.
     """
-    return tuple(_nothing(storage)) or tuple(_bootless(storage))
+    return tuple(_nothing(storage)) or tuple(_bootless(storage, wanted))
 
 
 def _nothing(storage: Storage) -> Iterator[Finding]:
@@ -68,12 +74,19 @@ def _nothing(storage: Storage) -> Iterator[Finding]:
         )
 
 
-def _bootless(storage: Storage) -> Iterator[Finding]:
+def _bootless(storage: Storage, wanted: BootMode | None) -> Iterator[Finding]:
     """BOOT-7: neither does a BIOS come to a loader, nor is there a FAT for firmware to look at."""
     first = storage.disks[0]
     starts = first.boot_code and first.table is not TableType.NONE
-    if not starts and not any(found.type == FAT for found in storage.filesystems):
+    loaders = load("partitions")["foreign"]["loaders"]
+    if any(found.type == FAT for found in storage.filesystems) or any(
+        partition.type.lower() in loaders for partition in first.partitions
+    ):
+        return
+    if not starts:
         yield no_bootable_partition()
+    elif wanted is BootMode.UEFI:
+        yield boot_mode_impossible(wanted, {BootMode.LEGACY_BIOS})
 
 
 def no_bootable_partition() -> Finding:
@@ -89,12 +102,29 @@ def no_bootable_partition() -> Finding:
     )
 
 
+def boot_mode_impossible(wanted: BootMode, possible: Collection[BootMode]) -> Finding:
+    """Give the refusal of a machine that other firmware starts than is asked for (BOOT-1)."""
+    missing = {
+        BootMode.UEFI: "there is no boot loader of its architecture on an EFI system partition"
+        " that finds all it needs",
+        BootMode.LEGACY_BIOS: "the first sector of the boot disk holds no boot code that"
+        " leads to a boot loader",
+    }[wanted]
+    return Finding(
+        Severity.ERROR,
+        "boot-mode-impossible",
+        f"the guest cannot boot by {wanted.value}: {missing}",
+        f"leave --boot-mode out: {', '.join(sorted(possible))} is possible",
+    )
+
+
 def judge_disks(storage: Storage) -> tuple[Finding, ...]:
     """Give what is to be said of the disks whatever system is on them."""
     return (
         *judge_layout(storage),
         *_hibernated(storage),
         *_arrays(storage),
+        *_incomplete(storage, Severity.WARNING),
         *_twins(storage),
     )
 
@@ -121,7 +151,14 @@ def judge_system(storage: Storage, mounts: Collection[Mount], table: Fstab) -> t
 def judge_rootless(storage: Storage) -> tuple[Finding, ...]:
     """Give what may be the reason that no system was found."""
     groups = dict.fromkeys(_groups(storage, lambda _group: True))
-    return (*_encrypted(storage), *_dynamic(storage), *groups, *_stopped(storage))
+    return (
+        *_encrypted(storage),
+        *_dynamic(storage),
+        *_hibernated(storage),
+        *groups,
+        *_incomplete(storage, Severity.ERROR),
+        *_stopped(storage),
+    )
 
 
 def _encrypted(storage: Storage) -> Iterator[Finding]:
@@ -184,13 +221,44 @@ def judge_windows(storage: Storage, mounts: Collection[Mount]) -> tuple[Finding,
 
 def _hibernated(storage: Storage) -> Iterator[Finding]:
     for found in storage.filesystems:
-        if found.type == _HIBERNATED:
+        if found.type == HIBERNATED:
+            yield _holds_system(f"area {found.device}")
+
+
+def judge_swap_files(guest: ReadableGuest, table: Fstab) -> tuple[Finding, ...]:
+    """Give the swap files that hold a hibernated system."""
+    files = [entry.spec for entry in table.entries if entry.is_swap and entry.spec.startswith("/")]
+    return tuple(
+        _holds_system(f"file {path}")
+        for path in files[:_MOST_SWAP_FILES]
+        if paths.is_file(guest, path) and signatures.is_hibernated(_reader(guest, path))
+    )
+
+
+def _reader(guest: ReadableGuest, path: str) -> Callable[[int, int], bytes]:
+    return lambda offset, length: guest.head(path, length=offset + length)[offset:]
+
+
+def _holds_system(swap: str) -> Finding:
+    return Finding(
+        Severity.ERROR,
+        "guest-hibernated",
+        f"the swap {swap} holds a hibernated system: its filesystems are in use",
+        "resume the machine, shut it down, and export it again",
+    )
+
+
+def _incomplete(storage: Storage, severity: Severity) -> Iterator[Finding]:
+    """FS-1: filesystems of several devices, of which some are on none of the disks."""
+    present = Counter(found.uuid for found in storage.filesystems if found.devices > 1)
+    for found in storage.whole_filesystems():
+        if found.devices > max(present[found.uuid], 1):
             yield Finding(
-                Severity.ERROR,
-                "guest-hibernated",
-                f"the swap area {found.device} holds a hibernated system: its filesystems are in"
-                " use",
-                "resume the machine, shut it down, and export it again",
+                severity,
+                "filesystem-incomplete",
+                f"the {found.type} on {found.device} is on {found.devices} devices, of which"
+                f" {present[found.uuid]} are there",
+                "give all disks of the machine",
             )
 
 

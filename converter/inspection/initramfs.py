@@ -37,7 +37,7 @@ def inspect_initramfs(
     try:
         return _read(guest, entry.initramfs, kernel), ()
     except (FormatError, GuestError) as error:
-        if isinstance(error, GuestError) and error.code == Code.FAILED:
+        if isinstance(error, GuestError) and error.code not in Code.ODD:
             raise
         return None, (_unreadable(entry.initramfs, str(error)),)
 

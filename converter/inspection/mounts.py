@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from converter.errors import GuestError
+from converter.errors import Faults, GuestError
 from converter.formats import crypttab, fstab
 from converter.guest import paths
 from converter.guest.recording import kept_as
@@ -65,10 +65,13 @@ def mount_guest(machine: BlockDevices, guest: Guest, storage: Storage) -> Mounte
     mounts = [_mount_root(machine, root)]
     named = _named(guest, storage, root, root.table)
     wanted = sorted(filter(_is_mounted, root.table.entries), key=lambda item: _depth(item.path))
+    faults = Faults()
     for entry in wanted[:_MOUNT_LIMIT]:
-        mount = _mount_entry(machine, guest, named, entry, mounts)
-        if mount is not None:
-            mounts.append(mount)
+        with faults.kept():
+            mount = _mount_entry(machine, guest, named, entry, mounts)
+            if mount is not None:
+                mounts.append(mount)
+    faults.raise_all()
     return Mounted(tuple(mounts), named, root.table, found.others)
 
 

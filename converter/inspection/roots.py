@@ -30,6 +30,10 @@ SEVERAL_MESSAGE: Final = "Unsupported configuration - Multiple directories found
 UNKNOWN_MESSAGE: Final = "Unknown OS / Missing OS files."
 FSTAB_MESSAGE: Final = "Invalid configuration - Could not read fstab"
 TYPES: Final = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "jfs"})
+# Those of other systems, and of Linux that EC2's own kernels or the appliance do not read.
+_UNREAD_TYPES: Final = frozenset(
+    {"apfs", "bcachefs", "f2fs", "hfsplus", "nilfs2", "reiser4", "reiserfs", "ufs", "zfs_member"}
+)
 # Any one of the first and one of the second make a directory tree a Linux root. The second may be
 # links into a /usr that is another filesystem.
 _SYSTEM_FILES: Final = (FSTAB, "/etc/os-release", "/usr/lib/os-release", "/etc/passwd")
@@ -221,11 +225,20 @@ def _unreadable(failures: Sequence[str]) -> GuestRefusedError:
 
 def _none_found(storage: Storage) -> GuestRefusedError:
     seen = ", ".join(f"{fs.device}: {fs.type or 'unknown'}" for fs in storage.filesystems)
+    others = sorted({fs.type for fs in storage.filesystems if fs.type in _UNREAD_TYPES})
+    hint = (
+        "give the boot disk first, and all disks of the machine; a disk with data only cannot be"
+        " converted by itself"
+    )
+    if others:
+        hint = (
+            f"if the system is on {' or '.join(others)}: that is not read; move it to ext4, XFS or"
+            f" Btrfs in the machine, and export it again. Else {hint}"
+        )
     return refusal(
         "unknown-os",
         f"no operating system was found (filesystems: {seen or 'none'})",
-        "give the boot disk first, and all disks of the machine; a disk with data only cannot be"
-        " converted by itself",
+        hint,
         UNKNOWN_MESSAGE,
     )
 

@@ -320,6 +320,7 @@ def _with_state(machine: BlockDevices, filesystem: Filesystem) -> Filesystem:
         is_dirty=state.is_dirty,
         has_errors=state.has_errors,
         last_mounted=state.last_mounted,
+        devices=state.devices,
     )
 
 

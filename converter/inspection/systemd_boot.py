@@ -94,7 +94,7 @@ def _files(guest: ReadableGuest, mount: Mount) -> Iterator[_File]:
         try:
             text = paths.text(guest, f"{directory}/{name}")
         except GuestError as error:
-            if error.code == Code.FAILED:
+            if error.code not in Code.ODD:
                 raise
             continue
         if text is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from converter.errors import GuestRefusedError
 from converter.guest import caseless
 from converter.guest.protocol import BlockDevices, ReadableGuest
 from converter.inspection.health import judge_disks, judge_windows
@@ -37,9 +38,13 @@ def inspect_windows_guest(
     Raises `GuestRefusedError` ``registry-dirty`` and ``registry-damaged``.
     """
     mounts, esps = mount_windows(machine, storage, root, volumes)
+    judged = (*judge_disks(storage), *judge_windows(storage, mounts))
     directory = caseless.find(machine, DRIVE, root.directory)
-    registry = open_registry(machine, hives.reader, directory)
-    windows = inspect_windows(machine, registry, directory)
+    try:
+        registry = open_registry(machine, hives.reader, directory)
+        windows = inspect_windows(machine, registry, directory)
+    except GuestRefusedError as error:
+        raise error.beside(judged) from error
     modes = boot_modes(machine, storage, mounts, esps, architecture=windows.architecture)
     facts = Facts(
         disks=storage.disks,
@@ -52,4 +57,4 @@ def inspect_windows_guest(
         groups=storage.groups,
         arrays=storage.arrays,
     )
-    return facts, (*judge_disks(storage), *judge_windows(storage, mounts))
+    return facts, judged

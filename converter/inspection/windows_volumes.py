@@ -133,15 +133,23 @@ def choose_root(volumes: Sequence[WindowsVolume]) -> WindowsVolume | None:
     roots = [volume for volume in volumes if volume.directory]
     if len(roots) > 1:
         raise _several([f"{root.filesystem.device}{root.directory}" for root in roots])
-    if roots and roots[0].is_hibernated:
-        raise refusal(
+    return roots[0] if roots else None
+
+
+def judge_hibernation(root: WindowsVolume) -> tuple[Finding, ...]:
+    """FS-5: what a hibernated Windows has on its volumes is not what it had in its memory."""
+    if not root.is_hibernated:
+        return ()
+    return (
+        Finding(
+            Severity.ERROR,
             "guest-hibernated",
-            f"Windows on {roots[0].filesystem.device} is hibernated, or was shut down by fast"
+            f"Windows on {root.filesystem.device} is hibernated, or was shut down by fast"
             " startup: its volumes are in use",
             "start the machine, switch fast startup off (powercfg /h off), shut it down"
             " (shutdown /s /t 0), and export it again",
-        )
-    return roots[0] if roots else None
+        ),
+    )
 
 
 def mount_windows(
@@ -162,7 +170,9 @@ def mount_windows(
 
 def _mount_volume(machine: BlockDevices, volume: WindowsVolume, path: str) -> Mount:
     try:
-        return _mount(machine, volume.filesystem, path)
+        # Nobody may write to one that a hibernated Windows has in its memory.
+        how = "ro" if volume.is_hibernated else "rw"
+        return _mount(machine, volume.filesystem, path, how)
     except GuestError as error:
         raise refusal(
             "mount-failed",
@@ -177,7 +187,7 @@ def _mount_esps(machine: BlockDevices, storage: Storage) -> Iterator[Mount]:
         filesystem = storage.filesystem(device)
         if filesystem is not None:
             try:
-                yield _mount(machine, filesystem, _numbered(ESP, number))
+                yield _mount(machine, filesystem, _numbered(ESP, number), "rw")
             except GuestError:
                 continue  # firmware may not be able to read it either
 
@@ -186,8 +196,8 @@ def _numbered(path: str, number: int) -> str:
     return path if number == 1 else f"{path}{number}"
 
 
-def _mount(machine: BlockDevices, filesystem: Filesystem, path: str) -> Mount:
+def _mount(machine: BlockDevices, filesystem: Filesystem, path: str, how: str) -> Mount:
     machine.make_mount_point(path)
-    machine.mount(filesystem.device, path, options="rw")
+    machine.mount(filesystem.device, path, options=how)
     space = machine.space(path)
     return Mount(path, filesystem.device, filesystem.type, filesystem.uuid, space=space)

@@ -51,7 +51,7 @@ class Filesystem:
     `type` is blkid(8)'s word, "" where nothing is known to be there. `is_dirty`: what was written
     last is in its journal only; `has_errors`: it is marked as damaged. `last_mounted` is where it
     was mounted last, if it says so. `member` tells the devices of one filesystem apart that is on
-    several (UUID_SUB).
+    several (UUID_SUB), `devices` how many those are.
     """
 
     device: str
@@ -62,6 +62,7 @@ class Filesystem:
     is_dirty: bool = False
     has_errors: bool = False
     last_mounted: str = ""
+    devices: int = 1
 
 
 @dataclass(frozen=True, slots=True)

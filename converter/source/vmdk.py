@@ -121,7 +121,9 @@ def _open_descriptor(reader: Reader, find: Callable[[str], ByteRange]) -> Source
     size = sum(extent.sectors for extent in extents) * SECTOR
     if size == 0:
         raise size_zero(reader.name)
-    kind = descriptor.create_type or "custom"
+    said = descriptor.create_type
+    # A stream is one file, which has its descriptor within.
+    kind = said if said and said.lower() != "streamoptimized" else "custom"
     return SourceDisk(reader.label, DiskFormat.VMDK, kind, size, reader.file, tuple(extents))
 
 

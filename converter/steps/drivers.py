@@ -203,7 +203,7 @@ def _prepare(context: Context, path: str, kernel: Kernel, *, severity: Severity)
     except FormatError as error:
         context.guest.note(_not_prepared(path, kernel, str(error), severity))
     except GuestError as error:
-        if error.code == Code.FAILED:
+        if error.code not in Code.ODD:
             raise
         context.guest.note(_not_prepared(path, kernel, error.message, severity))
     return False

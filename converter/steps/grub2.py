@@ -78,7 +78,7 @@ def _is_readable(context: Context, path: str) -> bool:
     except FormatError:
         return False
     except GuestError as error:
-        if error.code == Code.FAILED:
+        if error.code not in Code.ODD:
             raise
         return False
     return True

@@ -126,13 +126,13 @@ def _run(step: Step, context: Context) -> None:
     try:
         step.run(context)
     except GuestError as error:
-        if error.code not in Code.ODD:
+        if error.code not in Code.CURES:
             raise
         message = f"{step.name}: {error.message}"
-        context.guest.note(Finding(Severity.ERROR, error.code, message, Code.ODD_HINT))
+        context.guest.note(Finding(Severity.ERROR, error.code, message, Code.CURES[error.code]))
     except FormatError as error:
         message = f"{step.name}: {error}"
-        context.guest.note(Finding(Severity.ERROR, Code.INVALID, message, Code.ODD_HINT))
+        context.guest.note(Finding(Severity.ERROR, Code.INVALID, message, Code.CURES[Code.INVALID]))
     except GuestRefusedError as error:
         for finding in error.findings:
             context.guest.note(finding)

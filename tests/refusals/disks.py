@@ -72,6 +72,21 @@ def hibernated(directory: Path) -> Sequence[Path]:
     return [disk]
 
 
+def hibernated_to_a_file(directory: Path) -> Sequence[Path]:
+    [disk] = linux(guests.swap_file)(directory)
+    swap = directory / "swap"
+    swap.write_bytes(bytes(_SWAP_MARK) + b"S1SUSPEND\0" + bytes(1 << 16))
+    _debugfs(disk, MIB, f"write {swap} swapfile")
+    return [disk]
+
+
+def damaged_directory(directory: Path) -> Sequence[Path]:
+    """The root can be mounted, and what should be the directory of GRUB is nothing."""
+    [disk] = linux()(directory)
+    _debugfs(disk, MIB, "clri /boot/grub")
+    return [disk]
+
+
 def damaged_root(directory: Path) -> Sequence[Path]:
     """The root's journal is gone, and the root says that it has one."""
     [disk] = linux()(directory)
@@ -254,6 +269,25 @@ ROWS = (
     _row("two systems", two(), "several-roots", says=(SEVERAL_SYSTEMS,)),
     _row("a Windows beside it", beside_windows, "several-roots", says=(SEVERAL_SYSTEMS,)),
     _row("a root without its journal", damaged_root, "mount-failed"),
+    _row(
+        "a root with a directory that cannot be read",
+        damaged_directory,
+        "guest-filesystem-damaged",
+        says=("/boot/grub",),
+    ),
+    _row(
+        "a guest that is hibernated to a file",
+        hibernated_to_a_file,
+        "guest-hibernated",
+        says=("/swapfile",),
+    ),
+    _row(
+        "half of a Btrfs",
+        behind_an_empty_esp("pair-1"),
+        "filesystem-incomplete",
+        "mount-failed",
+        says=("is on 2 devices, of which 1 are there",),
+    ),
     Row(
         "halves of a volume group and of an array",
         behind_an_empty_esp("group-1", "stripe-1"),

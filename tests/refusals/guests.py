@@ -183,6 +183,10 @@ def home(data: Data) -> None:
     data["files"]["/etc/fstab"] += f"UUID={harness.fs_uuid('/home')} /home ext4 defaults 0 2\n"
 
 
+def swap_file(data: Data) -> None:
+    data["files"]["/etc/fstab"] += "/swapfile none swap sw 0 0\n"
+
+
 def sealed(data: Data) -> None:
     """Room for LUKS and BitLocker, and a partition of the Logical Disk Manager."""
     kinds = enumerate(("linux", "windows", "42"), start=6)

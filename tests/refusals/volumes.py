@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 _SIZE = 64 << 20
 # Each is half of something; the last is a guest with Btrfs, which only that can fill.
-_HALVES = ("group-1", "group-2", "mirror-1", "mirror-2", "stripe-1", "stripe-2")
+_HALVES = (
+    *("group-1", "group-2", "mirror-1", "mirror-2", "stripe-1", "stripe-2"),
+    *("pair-1", "pair-2"),
+)
 _BTRFS = "btrfs"
 _SCRIPT = """
 set -eu
@@ -35,6 +38,7 @@ array() {{
 }}
 array /dev/md1 1 {mirror[0]} {mirror[1]}
 array /dev/md2 0 {stripe[0]} {stripe[1]}
+mkfs.btrfs -q -f --mixed -d raid1 -m raid1 {pair[0]} {pair[1]}
 mkfs.btrfs -q -f -U {uuid} -L fedora {btrfs}3
 mount {btrfs}3 /sysroot
 for name in {subvolumes}; do btrfs subvolume create /sysroot/$name; done
@@ -44,7 +48,7 @@ umount /sysroot
 
 
 def halves(*names: str) -> Sequence[Path]:
-    """Give disks whose other halves are missing: of a volume group, a mirror or a stripe."""
+    """Give disks whose other halves are missing: of a group, a mirror, a stripe or a Btrfs."""
     return [_made() / f"{name}.raw" for name in names]
 
 
@@ -72,7 +76,8 @@ def _make(directory: Path) -> None:
         disks.append(_packed(filesystem.tree, Path(work)))
         names = [here(appliance.disk_device(number)) for number in range(len(disks))]
         script = _SCRIPT.format(
-            group=names[0:2], mirror=names[2:4], stripe=names[4:6], btrfs=names[6], tree=names[7],
+            group=names[0:2], mirror=names[2:4], stripe=names[4:6], pair=names[6:8],
+            btrfs=names[8], tree=names[9],
             uuid=filesystem.found.uuid, subvolumes=" ".join(filesystem.subvolumes),
         )  # fmt: skip
         appliance.run(script, disks)

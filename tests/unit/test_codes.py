@@ -36,7 +36,7 @@ OUTCOMES: Final[dict[str, str]] = {
 # What is made as one thing and passed on as another.
 PASSED_ON: Final[dict[str, str]] = {
     # A file of the guest that is not what it must be refuses the guest (inspection, steps.order).
-    **dict.fromkeys(Code.ODD, REFUSED),
+    **dict.fromkeys(Code.CURES, REFUSED),
     # The service refuses it (policy.under).
     **dict.fromkeys(policy.REFUSED_BY_SERVICE, REFUSED),
     # A guest goes without what the store does not have whole (provision).

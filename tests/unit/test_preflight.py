@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 import converter.source
 from converter.errors import DamagedInputError, GuestRefusedError, InputError
-from converter.model import Policy, Severity, Wanted
-from converter.preflight import device_name, open_and_judge
+from converter.model import BootMode, Policy, Severity, Wanted
+from converter.preflight import device_name, open_and_judge, open_readable
 from tests.unit.disk.test_table import ESP, LINUX, ONE, SIZE, TWO, Image, gpt_image, put_grub
 from tests.unit.source.build import dynamic_vhd, fixed_vhd, ovf, qcow2, stored, tar
 
@@ -184,6 +185,34 @@ class TestTables:
         assert "/dev/sdb" in found[0].message
         error = fault(tmp_path, broken, bootable())
         assert (error.exit_code, error.code) == (4, "partition-table-damaged")
+
+
+class TestReadable:
+    """What an inspection needs, which judges nothing."""
+
+    def test_what_is_sound_or_refused_by_a_rule(self, tmp_path: Path) -> None:
+        path = stored(tmp_path, "a.img", bytes(bootable((0, LUKS)).data))
+        assert open_readable([path], work=tmp_path).disks
+
+    def test_what_cannot_be_read(self, tmp_path: Path) -> None:
+        sectors = gpt_image((LINUX, TWO[1], 256, 511, 0, "root"), sector=4096)
+        for disk, code in ((cut_off(), "truncated"), (sectors, "sector-size")):
+            path = stored(tmp_path, f"{code}.img", bytes(disk.data))
+            with pytest.raises(InputError) as caught:
+                open_readable([path], work=tmp_path)
+            assert caught.value.code == code
+
+
+def test_firmware_that_finds_no_fat(tmp_path: Path) -> None:
+    found = judged(tmp_path, bootable(), wanted=Wanted(boot_mode=BootMode.UEFI))
+    assert codes(found) == [("error", "boot-mode-impossible")]
+
+
+def test_an_answer_file_that_is_none(tmp_path: Path) -> None:
+    path = stored(tmp_path, "a.xml", b"<?xml version='1.0' encoding='foo'?><x/>")
+    wanted = Wanted(unattend=path)
+    assert codes(judged(tmp_path, bootable(), wanted=wanted)) == [("error", "answer-file-invalid")]
+    assert judged(tmp_path, bootable(), wanted=replace(wanted, as_is=True)) == ()
 
 
 def test_damage_does_not_hide_what_else_is_wrong(tmp_path: Path) -> None:

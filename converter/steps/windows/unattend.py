@@ -9,9 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import defusedxml.ElementTree
-from defusedxml import DefusedXmlException
-
 from converter.firstboot.unattend import PATH, unattend
 from converter.guest import caseless
 from converter.model import Finding, ProductType, Severity
@@ -37,12 +34,6 @@ _UNUSED: Final = Finding(
     "this Windows was not prepared by sysprep: it reads no answer file",
     "leave --unattend out, or run sysprep /generalize /oobe /shutdown in the machine first",
 )
-_INVALID: Final = Finding(
-    Severity.ERROR,
-    "answer-file-invalid",
-    "--unattend: the file is no XML",
-    "write it with Windows System Image Manager, or leave --unattend out for the default one",
-)
 
 
 def run(context: Context) -> None:
@@ -53,9 +44,6 @@ def run(context: Context) -> None:
     if not windows.is_generalized:
         if own is not None:
             context.guest.note(_UNUSED)
-        return
-    if own is not None and not _is_xml(own):
-        context.guest.note(_INVALID)
         return
     major, minor, _ = windows_version(context.facts)
     is_server = windows.product_type is not ProductType.WORKSTATION
@@ -68,14 +56,6 @@ def run(context: Context) -> None:
     place = caseless.find(context.guest, windows.root, PATH)
     # Answer files hold passwords: the one that was given, or the one that was there.
     context.guest.write(place, data, code=_CODE, reason=reason, is_secret=True)
-
-
-def _is_xml(data: bytes) -> bool:
-    try:
-        defusedxml.ElementTree.fromstring(data)
-    except (SyntaxError, ValueError, DefusedXmlException):
-        return False
-    return True
 
 
 def _applies(_facts: Facts) -> bool:

@@ -95,10 +95,13 @@ def test_xfs(content: bytes, *, dirty: bool) -> None:
 
 def test_btrfs_and_jfs() -> None:
     btrfs = bytearray(68 << 10)
+    assert read_state("btrfs", reader(bytes(btrfs))) == State()
     btrfs[(64 << 10) + 64 : (64 << 10) + 72] = b"_BHRfS_M"
+    btrfs[(64 << 10) + 136] = 1
     assert read_state("btrfs", reader(bytes(btrfs))) == State()
     btrfs[(64 << 10) + 97] = 1
-    assert read_state("btrfs", reader(bytes(btrfs))) == State(is_dirty=True)
+    btrfs[(64 << 10) + 136] = 2
+    assert read_state("btrfs", reader(bytes(btrfs))) == State(is_dirty=True, devices=2)
     jfs = bytearray(36 << 10)
     jfs[32 << 10 : (32 << 10) + 4] = b"JFS1"
     assert read_state("jfs", reader(bytes(jfs))) == State()

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from converter.errors import GuestError
+from converter.guest import paths
 from converter.guest.blockdevices import ApplianceDevices, translated
+from converter.guest.files import ApplianceFiles
 from converter.guest.protocol import Code
 from converter.model import Array, Filesystem, Space, Subvolume, Volume, VolumeGroup
 
@@ -39,6 +41,34 @@ def devices(**answers: Any) -> ApplianceDevices:
     made._handle = Handle(**answers)
     made._disks = ("/dev/sda",)
     return made
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ("No such file or directory", Code.MISSING),
+        ("Not a directory", Code.MISSING),
+        ("File name too long", Code.MISSING),
+        ("Too many levels of symbolic links", Code.LINK_LOOP),
+        ("Structure needs cleaning", Code.DAMAGED),
+        ("Bad message", Code.DAMAGED),
+        ("Input/output error", Code.DAMAGED),
+        ("Operation not permitted", Code.FAILED),
+    ],
+)
+def test_what_is_wrong(said: str, code: str) -> None:
+    with pytest.raises(GuestError) as caught, translated("/boot/x"):
+        raise RuntimeError(f"lstatns: /boot/x: {said}")
+    assert caught.value.code == code
+    assert caught.value.message.startswith("/boot/x: ")
+
+
+def test_a_name_that_cannot_be_asked_about_is_not_there() -> None:
+    files = ApplianceFiles()
+    files._handle = Handle()
+    assert files.lstat("/boot/vmlinuz-\udce9") is None
+    assert paths.kind(files, "/vmlinuz-\udce9") is None
+    assert files._handle.calls == []
 
 
 @pytest.mark.parametrize(

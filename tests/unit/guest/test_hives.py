@@ -7,6 +7,7 @@ import pytest
 from converter.errors import GuestError, GuestRefusedError
 from converter.formats.registry import Hive, dword, sz
 from converter.formats.registry_new import empty
+from converter.formats.registry_log import LOG_LIMIT
 from converter.guest.hives import LIMIT, Hives, Recorder, read_whole
 from converter.guest.memory import MemoryGuest
 from converter.guest.protocol import TEXT_LIMIT, Code
@@ -90,6 +91,24 @@ def test_the_logs_of_a_clean_one_are_not_read() -> None:
     guest = Counting({PATH: hive(), f"{PATH}.LOG1": b"noise"})
     assert read_whole(guest, PATH) == hive()
     assert guest.reads == 1
+
+
+def test_logs_that_are_none_are_not_held() -> None:
+    guest = Counting({PATH: dirty(), f"{PATH}.LOG1": bytes(LOG_LIMIT + 1)})
+    with pytest.raises(GuestRefusedError):
+        read_whole(guest, PATH)
+    assert guest.reads == 1
+
+
+def test_what_is_held_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("converter.guest.hives.LIMIT", 3 * len(hive()) - 1)
+    guest = MemoryGuest({f"{PATH}{number}": hive() for number in range(3)})
+    hives = Hives(guest)
+    for number in range(2):
+        hives.data(f"{PATH}{number}")
+    with pytest.raises(GuestError) as caught:
+        hives.data(f"{PATH}2")
+    assert caught.value.code == Code.TOO_LARGE
 
 
 def test_one_that_is_not_there() -> None:

@@ -5,17 +5,20 @@ from dataclasses import replace
 import pytest
 
 from converter.formats import fstab
+from converter.guest.memory import MemoryGuest
 from converter.inspection.health import (
     judge_disks,
     judge_layout,
     judge_rootless,
     judge_start,
+    judge_swap_files,
     judge_system,
     judge_windows,
 )
 from converter.inspection.storage import Storage
 from converter.model import (
     Array,
+    BootMode,
     Disk,
     Filesystem,
     Finding,
@@ -29,6 +32,7 @@ from converter.model import (
 
 ROOT = Filesystem("/dev/sda1", "ext4", "r")
 MOUNTS = (Mount("/", "/dev/sda1", "ext4", "r"),)
+MARKED = bytes(4086) + b"S1SUSPEND\0" + bytes(4096)
 GROUP = "Unsupported configuration - Logical volume group activation failed"
 
 
@@ -53,6 +57,34 @@ def test_encryption(kind: str) -> None:
     assert codes(*judge_layout(found)) == [("encrypted-volume", Severity.ERROR)]
     assert codes(*judge_disks(found)) == [("encrypted-volume", Severity.ERROR)]
     assert codes(*judge_rootless(found)) == [("encrypted-volume", Severity.ERROR)]
+
+
+@pytest.mark.parametrize(
+    ("files", "lines", "expected"),
+    [
+        ({"/swapfile": MARKED}, "/swapfile none swap sw 0 0\n", ["/swapfile"]),
+        ({"/swap/a": MARKED}, "/swap/b swap swap\n/swap/a swap swap\n", ["/swap/a"]),
+        ({"/swapfile": bytes(4086) + b"SWAPSPACE2"}, "/swapfile none swap\n", []),
+        ({"/swapfile": b"S1SUSPEND"}, "/swapfile none swap\n", []),
+        ({"/swapfile": MARKED}, "UUID=s none swap\n", []),
+        ({"/swapfile/x": ""}, "/swapfile none swap\n", []),
+    ],
+)
+def test_hibernation_to_a_file(
+    files: dict[str, bytes | str], lines: str, expected: list[str]
+) -> None:
+    found = judge_swap_files(MemoryGuest(files), fstab.parse(lines))
+    assert codes(*found) == [("guest-hibernated", Severity.ERROR)] * len(expected)
+    assert all(path in item.message for path, item in zip(expected, found, strict=True))
+
+
+def test_a_filesystem_of_several_devices() -> None:
+    there = [Filesystem(f"/dev/sd{disk}1", "btrfs", "b", member=disk, devices=3) for disk in "bcd"]
+    assert judge_disks(storage(*there)) == ()
+    assert codes(*judge_disks(storage(*there[:2]))) == [("filesystem-incomplete", Severity.WARNING)]
+    [alone] = judge_rootless(storage(there[1]))
+    assert (alone.code, alone.severity) == ("filesystem-incomplete", Severity.ERROR)
+    assert "the btrfs on /dev/sdc1 is on 3 devices, of which 1 are there" in alone.message
 
 
 def test_hibernation() -> None:
@@ -215,10 +247,25 @@ class TestStart:
         partitions = () if table is TableType.NONE else (self.PARTITION,)
         return Disk("/dev/sda", 1 << 30, table, "", boots, partitions)
 
-    def judged(self, disk: Disk, *kinds: str, **more: object) -> list[str]:
+    def judged(
+        self, disk: Disk, *kinds: str, wanted: BootMode | None = None, **more: object
+    ) -> list[str]:
         filesystems = tuple(Filesystem(f"/dev/sda{n}", kind) for n, kind in enumerate(kinds))
         found = replace(Storage((disk,), filesystems, ()), **more)  # type: ignore[arg-type]
-        return [code for code, severity in codes(*judge_start(found)) if severity is Severity.ERROR]
+        judged = codes(*judge_start(found, wanted))
+        return [code for code, severity in judged if severity is Severity.ERROR]
+
+    def test_without_a_fat_not_by_uefi(self) -> None:
+        boots = self.disk(boots=True)
+        assert self.judged(boots, "ext4", wanted=BootMode.UEFI) == ["boot-mode-impossible"]
+        assert self.judged(boots, "ext4", "vfat", wanted=BootMode.UEFI) == []
+        assert self.judged(boots, "ext4", wanted=BootMode.LEGACY_BIOS) == []
+        assert self.judged(self.disk(), "ext4", wanted=BootMode.UEFI) == ["no-bootable-partition"]
+
+    def test_the_loader_of_another_system(self) -> None:
+        loader = Partition(1, 1 << 20, 1 << 20, "83bd6b9d-7f41-11dc-be0b-001560b84f0f")
+        disk = replace(self.disk(table=TableType.GPT), partitions=(loader,))
+        assert self.judged(disk, "") == []
 
     @pytest.mark.parametrize("table", [TableType.MBR, TableType.GPT])
     def test_boot_code_that_leads_on(self, table: TableType) -> None:

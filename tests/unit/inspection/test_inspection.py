@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from converter.errors import GuestRefusedError
+from converter.errors import GuestError, GuestRefusedError
+from converter.guest.protocol import Code
 from converter.inspection import inspect_machine
 from converter.model import Severity, Volume, VolumeGroup
 from tests.unit.machines import Lab, holds, lab, system
+
+if TYPE_CHECKING:
+    from converter.model import Stat
 
 GROUP = "Unsupported configuration - Logical volume group activation failed"
 
@@ -41,6 +47,24 @@ def test_an_array_that_lacks_members_is_said_as_well() -> None:
     error = refusal(lab([holds("linux_raid_member", "aa")]))
     assert error.code == "unknown-os"
     assert "array-inactive" in [finding.code for finding in error.findings]
+
+
+class Damaged(Lab):
+    """A machine one directory of which cannot be read."""
+
+    def lstat(self, path: str) -> Stat | None:
+        if path == "/boot/grub":
+            raise GuestError(Code.DAMAGED, f"{path}: lstat: {path}: Structure needs cleaning")
+        return super().lstat(path)
+
+
+def test_damage_inside_of_a_filesystem_is_the_guest_s() -> None:
+    made = lab([holds("ext4", "r", system("UUID=r / ext4\n", {"/boot/grub/grub.cfg": ""}))])
+    made.__class__ = Damaged
+    error = refusal(made)
+    assert error.code == "guest-filesystem-damaged"
+    assert "/boot/grub" in error.message
+    assert "fsck" in error.hint
 
 
 def test_two_systems_stay_two_systems_whatever_else_there_is() -> None:

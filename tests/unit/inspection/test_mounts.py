@@ -134,6 +134,14 @@ class TestFailures:
         assert "/data (UUID=d)" in caught.value.message
         assert caught.value.hint
 
+    def test_all_that_cannot_be_mounted_are_told(self) -> None:
+        table = "UUID=d /data ext4\nUUID=AB-CD /boot/efi vfat\n"
+        with pytest.raises(GuestRefusedError) as caught:
+            mounted(guest(table, broken=["/dev/sda2", "/dev/sda3"]))
+        assert [finding.code for finding in caught.value.findings] == ["mount-failed"] * 2
+        assert "/data (UUID=d)" in caught.value.message
+        assert "/boot/efi (UUID=AB-CD)" in caught.value.message
+
     def test_one_that_the_guest_can_do_without(self) -> None:
         machine = guest("UUID=d /data ext4 nofail\n", broken=["/dev/sda2"])
         assert places(machine) == [("/", "/dev/sda1")]

@@ -255,6 +255,13 @@ class TestNothing:
     def test_an_empty_disk(self) -> None:
         assert refused(lab(holds(""))).code == "unknown-os"
 
+    @pytest.mark.parametrize("kind", ["f2fs", "zfs_member", "reiserfs"])
+    def test_a_filesystem_that_is_not_read_is_named(self, kind: str) -> None:
+        boot = {"/grub/grub.cfg": "linux /vmlinuz root=UUID=r\n"}
+        error = refused(lab([holds("ext4", "b", boot), holds(kind, "r")]))
+        assert error.code == "unknown-os"
+        assert f"if the system is on {kind}" in error.hint
+
     def test_other_filesystems_are_not_looked_at(self) -> None:
         machine = lab([holds("ntfs", "a", system("")), holds("LVM2_member", "b", system(""))])
         assert refused(machine).code == "unknown-os"

@@ -183,9 +183,26 @@ class TestHibernation:
     def test_is_refused(self, name: str, data: bytes) -> None:
         made = server()
         made.files[name] = data
+        found = made.inspect()
+        assert found.facts.windows
+        assert found.findings[0].code == "guest-hibernated"
+        assert found.findings[0].severity is Severity.ERROR
+        assert "/dev/sda3" in found.findings[0].message
+
+    def test_hides_nothing(self) -> None:
+        made = server()
+        made.files["/hiberfil.sys"] = b"HIBR"
+        made.files[f"/Windows/{CONFIG}/SYSTEM"] = b"regf"
         error = refusal(made)
         assert error.code == "guest-hibernated"
-        assert "/dev/sda3" in error.message
+        assert [item.code for item in error.findings] == ["guest-hibernated", "registry-damaged"]
+
+    def test_beside_a_linux(self) -> None:
+        made = server()
+        made.files["/hiberfil.sys"] = b"HIBR"
+        made.more = [("linux", holds("ext4", "r", system("UUID=r / ext4\n")))]
+        codes = [item.code for item in refusal(made).findings]
+        assert codes == ["guest-hibernated", "several-roots"]
 
     @pytest.mark.parametrize("data", [b"", b"wake", b"RSTR", bytes(4096)])
     def test_is_over(self, data: bytes) -> None:

@@ -201,6 +201,12 @@ class TestDescriptor:
         self.flat(tmp_path)
         assert open_one(self.written(tmp_path, line)).virtual_size == 65536
 
+    @pytest.mark.parametrize("said", ["streamOptimized", "STREAMOPTIMIZED", ""])
+    def test_is_no_stream_whatever_it_says(self, tmp_path: Path, said: str) -> None:
+        self.flat(tmp_path)
+        disk = open_one(self.written(tmp_path, 'RW 128 FLAT "a-flat.vmdk" 0', kind=said))
+        assert disk.subformat == "custom"
+
     def test_line_ends_of_dos_and_a_mark_at_the_start(self, tmp_path: Path) -> None:
         self.flat(tmp_path)
         text = descriptor(['RW 128 FLAT "a-flat.vmdk" 0'], kind="monolithicFlat")

@@ -1,0 +1,52 @@
+"""The answer file that was given with --unattend: read, and judged before a guest is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import defusedxml.ElementTree
+from defusedxml import DefusedXmlException
+
+from converter.errors import UsageError
+from converter.guest.protocol import TEXT_LIMIT
+from converter.model import Finding, Severity
+
+if TYPE_CHECKING:
+    from converter.model import Wanted
+
+_INVALID: Final = Finding(
+    Severity.ERROR,
+    "answer-file-invalid",
+    "--unattend: the file is no XML",
+    "write it with Windows System Image Manager, or leave --unattend out for the default one",
+)
+
+
+def read(wanted: Wanted) -> bytes | None:
+    """Give its content, None where none was given.
+
+    Raises `UsageError` ``unattend-unreadable``.
+    """
+    if wanted.unattend is None:
+        return None
+    try:
+        with wanted.unattend.open("rb") as file:
+            return file.read(TEXT_LIMIT)
+    except OSError as error:
+        message = f"{wanted.unattend}: {error.strerror or error}"
+        hint = "give a file that can be read with --unattend"
+        raise UsageError("unattend-unreadable", message, hint=hint) from error
+
+
+def judge(wanted: Wanted) -> tuple[Finding, ...]:
+    """Give what is wrong with it. Raises as `read` does."""
+    data = read(wanted)
+    return () if data is None or _is_xml(data) else (_INVALID,)
+
+
+def _is_xml(data: bytes) -> bool:
+    try:
+        defusedxml.ElementTree.fromstring(data)
+    except (SyntaxError, ValueError, LookupError, DefusedXmlException):  # an unknown encoding
+        return False
+    return True
