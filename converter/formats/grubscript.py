@@ -249,6 +249,8 @@ class Run:
     def assign(self, assignment: str) -> None:
         """Carry out `name=value`."""
         variable, _, value = assignment.partition("=")
+        if variable == "root" and value.startswith("(") and value.endswith(")"):
+            value = value[1:-1]  # as GRUB has it
         self.variables[variable] = value
 
     def _call(self, name: str, arguments: list[str]) -> bool:

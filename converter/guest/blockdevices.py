@@ -216,6 +216,7 @@ class ApplianceDevices:
             row["lv_size"],
             is_active=attributes[4:5] == "a",
             is_snapshot=attributes[:1] in "sS" or (attributes[:1] == "V" and bool(row["origin"])),
+            uuid=row["lv_uuid"],
         )
 
     def _uuid(self, volume: str) -> str:

@@ -31,6 +31,9 @@ _BY_TAG: Final = {
 }
 _LINK_ESCAPES: Final = re.compile(r"(?:\\x[0-9a-fA-F]{2})+")
 _MAPPED: Final = ("/dev/disk/by-id/dm-name-", "/dev/mapper/")
+# The UUIDs of the group and of the volume follow, 32 characters each; Ubuntu's installer writes it.
+_VOLUME_LINK: Final = "/dev/disk/by-id/dm-uuid-LVM-"
+_VG_UUID: Final = 32
 _ARRAY: Final = re.compile(r"(/dev/md(?:_d)?[0-9]{1,3}|/dev/md/[^/]+?)(?:p([0-9]{1,3}))?")
 _ARRAY_LINKS: Final = ("/dev/disk/by-id/md-name-", "/dev/disk/by-id/md-uuid-")
 # What blkid(8) calls a part of something else ends so.
@@ -118,9 +121,19 @@ class Storage:
     def _array(self, spec: str) -> str | None:
         for prefix in _ARRAY_LINKS:
             if spec.startswith(prefix):
-                wanted = spec.removeprefix(prefix)
-                return next((array.device for array in self.arrays if _is(array, wanted)), None)
+                return self._linked_array(spec.removeprefix(prefix))
         return self._named_array(spec) or self._array_partition(spec)
+
+    def _linked_array(self, name: str) -> str | None:
+        """Give the array of that name or UUID, or its partition."""
+        wanted, _, part = name.rpartition("-part")
+        for array in self.arrays:
+            if _is(array, name):
+                return array.device
+            device = f"{array.device}p{part}"
+            if wanted and _is(array, wanted) and self.filesystem(device) is not None:
+                return device
+        return None
 
     def _array_partition(self, spec: str) -> str | None:
         found = _ARRAY.fullmatch(spec)
@@ -332,6 +345,8 @@ def is_kernel_name(spec: str) -> bool:
 
 def names_volume(spec: str, volume: Volume) -> bool:
     """Tell whether `spec` is a name that device mapper or LVM give `volume`."""
+    if spec.startswith(_VOLUME_LINK):
+        return spec.removeprefix(_VOLUME_LINK)[_VG_UUID:] == volume.uuid != ""
     mapped = next((spec.removeprefix(at) for at in _MAPPED if spec.startswith(at)), None)
     return mapped == volume.mapped or spec == f"/dev/{volume.group}/{volume.name}"
 

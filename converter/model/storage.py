@@ -67,7 +67,10 @@ class Filesystem:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """An LVM logical volume; its `device` is there only while it is active."""
+    """An LVM logical volume; its `device` is there only while it is active.
+
+    `uuid` is its own, without dashes, "" where it is not known.
+    """
 
     device: str
     group: str
@@ -75,6 +78,7 @@ class Volume:
     size: int
     is_active: bool = True
     is_snapshot: bool = False
+    uuid: str = ""
 
     @property
     def mapped(self) -> str:

@@ -268,6 +268,12 @@ def test_what_is_no_number_is_not_counted(value: str) -> None:
     assert started(text, environment(boot_counter=value)) == "/a"
 
 
+@pytest.mark.parametrize("root", ["(hd0,1)", "'(hd0,1)'", "hd0,1"])
+def test_the_root_may_be_in_parentheses(root: str) -> None:
+    entry = only(f"menuentry x {{ set root={root}\n linux /vmlinuz root=/dev/sda1 ro\n }}\n")
+    assert entry.linux == "(hd0,1)/vmlinuz"
+
+
 def test_numbers_are_counted() -> None:
     text = f"set default=-1\nincrement default\nincrement default\n{PLAIN}"
     assert started(text) == "/b"

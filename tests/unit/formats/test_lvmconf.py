@@ -18,6 +18,12 @@ from converter.formats.lvmconf import without_disk_filters
         'global_filter=["a/sd.*/","r/.*/"]',
         'filter = [\n  "a|/dev/disk/by-path/x|",\n  "r|^.*$|"\n]  # ours',
         'filter = [ "a|/dev/xvd|" "r|.*|" ]',
+        'filter = [ "a|^/dev/sda2$|", "a|^/dev/drbd.*|", "r|.*|" ]',
+        'filter = [ "a|/dev/mapper/mpath|", "a|/dev/sda|", "r|.*|" ]',
+        'filter = [ "a|/dev/sda2|", "r|.*/|" ]',
+        'filter = [ "a|^/dev/[sv]da2$|", "r|^/dev/.*|" ]',
+        'filter = [\n  # the "system"\n  "a|/dev/sda|", # ours\n  "r|.*|"\n]',
+        'devices/filter = [ "a|/dev/sda|", "r|.*|" ]',
     ],
 )
 def test_filters_for_certain_disks_go(setting: str) -> None:
@@ -29,14 +35,23 @@ def test_filters_for_certain_disks_go(setting: str) -> None:
     assert without_disk_filters(edited) == edited
 
 
+def test_a_section_on_one_line() -> None:
+    text = 'devices { global_filter = [ "a|/dev/sda|", "r|.*|" ] dir = "/dev" }\n'
+    edited = without_disk_filters(text)
+    assert edited == 'devices { global_filter = [ "a|.*|" ] dir = "/dev" }\n'
+    assert without_disk_filters(edited) == edited
+
+
 @pytest.mark.parametrize(
     "setting",
     [
         'filter = [ "a|.*|" ]',
         'filter = [ "r|/dev/cdrom|", "a|.*|" ]',
         'filter = [ "r|.*|" ]',
-        'filter = [ "a|/dev/mapper/mpath|", "a|/dev/sda|", "r|.*|" ]',
+        'filter = [ "a|/dev/mapper/mpath|", "r|.*|" ]',
         'filter = [ "a|/dev/sda|" ]',
+        'filter = [ "a|/dev/sda|", "r|/dev/devious|" ]',
+        'filter = [ # "a|/dev/sda|",\n "r|.*|" ]',
         '# filter = [ "a|/dev/sda|", "r|.*|" ]',
         'thin_filter = [ "a|/dev/sda|", "r|.*|" ]',
         'filter = [ "a|/dev/sda|", "r|.*|"',
@@ -55,6 +70,10 @@ def test_other_filters_stay(setting: str) -> None:
         'filter = ["a"\n' * 10_000,
         'filter = "' + "\\" * 100_000,
         'filter = "x" ' + '\\"' * 100_000,
+        "filter = [" + "#\n" * 50_000,
+        "filter = [#\n" * 20_000,
+        "devices { filter = [" * 10_000,
+        "{" * 100_000,
     ],
 )
 def test_hostile_text_takes_no_time(text: str) -> None:

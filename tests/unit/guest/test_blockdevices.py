@@ -222,11 +222,14 @@ def test_volumes() -> None:
     names = [*uuids, "/dev/my-vg/snap", "/dev/my-vg/thin", "/dev/my-vg/thinsnap", "/dev/my-vg/new"]
     found = devices(lvs=names, lvs_full=rows, lvuuid=uuids.get).volumes()
     assert found == (
-        Volume("/dev/my-vg/root", "my-vg", "root", 4096),
-        Volume("/dev/old/root", "old", "root", 4096, is_active=False),
-        Volume("/dev/my-vg/snap", "my-vg", "snap", 4096, is_snapshot=True),
-        Volume("/dev/my-vg/thin", "my-vg", "thin", 4096),
-        Volume("/dev/my-vg/thinsnap", "my-vg", "thinsnap", 4096, is_active=False, is_snapshot=True),
+        Volume("/dev/my-vg/root", "my-vg", "root", 4096, uuid="aa"),
+        Volume("/dev/old/root", "old", "root", 4096, is_active=False, uuid="bb"),
+        Volume("/dev/my-vg/snap", "my-vg", "snap", 4096, is_snapshot=True, uuid="c"),
+        Volume("/dev/my-vg/thin", "my-vg", "thin", 4096, uuid="d"),
+        Volume(
+            "/dev/my-vg/thinsnap", "my-vg", "thinsnap", 4096, is_active=False, is_snapshot=True,
+            uuid="e",
+        ),  # fmt: skip
         Volume("/dev/my-vg/new", "my-vg", "new", 0, is_active=False),
     )
 

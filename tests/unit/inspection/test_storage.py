@@ -32,7 +32,7 @@ STORAGE = Storage(
         Filesystem("/dev/sdb", "LVM2_member", "pv"),
         Filesystem("/dev/my-vg/data", "xfs", "f00d", "data"),
     ),
-    volumes=(Volume("/dev/my-vg/data", "my-vg", "data", 1 << 20),),
+    volumes=(Volume("/dev/my-vg/data", "my-vg", "data", 1 << 20, uuid="v" * 32),),
 )
 
 
@@ -71,6 +71,9 @@ STORAGE = Storage(
         ("/dev/disk/by-label/\\x72oot", "/dev/sda1"),
         ("/dev/disk/by-id/dm-name-my--vg-data", "/dev/my-vg/data"),
         ("/dev/disk/by-id/dm-uuid-LVM-x", None),
+        (f"/dev/disk/by-id/dm-uuid-LVM-{'g' * 32}{'v' * 32}", "/dev/my-vg/data"),
+        (f"/dev/disk/by-id/dm-uuid-LVM-{'g' * 32}{'w' * 32}", None),
+        (f"/dev/disk/by-id/dm-uuid-LVM-{'g' * 32}", None),
         ("UUID=pv", None),
         ("partuuid=aaaa-14", "/dev/sda14"),
         ("host:/x=y", None),
@@ -138,10 +141,14 @@ class TestArrays:
             ("/dev/md/other", None),
             ("/dev/disk/by-id/md-name-web:data", "/dev/md126"),
             (f"/dev/disk/by-id/md-uuid-{UUID}", "/dev/md127"),
+            (f"/dev/disk/by-id/md-uuid-{UUID}-part2", "/dev/md127p2"),
+            (f"/dev/disk/by-id/md-uuid-{UUID}-part3", None),
+            ("/dev/disk/by-id/md-name-web:0-part2", "/dev/md127p2"),
         ],
     )
     def test_by_the_name_they_have_themselves(self, spec: str, device: str | None) -> None:
-        assert storage(arrays=self.TWO).resolve(spec) == device
+        parts = (Filesystem("/dev/md127p2", "ext4", "m"),)
+        assert storage(arrays=self.TWO, filesystems=parts).resolve(spec) == device
 
     @pytest.mark.parametrize("spec", ["/dev/md0", "/dev/md127", "/dev/md9", "/dev/md_d0"])
     def test_a_number_means_the_only_one(self, spec: str) -> None:
