@@ -20,11 +20,16 @@ from converter.model import FileKind, Finding, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from converter.formats.ini import Ini
     from converter.guest.protocol import ReadableGuest
     from converter.guest.recording import RecordingGuest
 
 PATH: Final = "/etc/resolv.conf"
-_STUB: Final = "../run/systemd/resolve/stub-resolv.conf"
+_RESOLVED: Final = "../run/systemd/resolve"
+# Where drop-ins of resolved.conf(5) lie, the later ones before the earlier of the same name.
+_RESOLVED_CONF: Final = "systemd/resolved.conf"
+_RESOLVED_TOPS: Final = ("/usr/lib", "/usr/local/lib", "/etc")
+_OFF: Final = frozenset({"no", "false", "0", "off", "n", "f"})
 _CODE: Final = "network-resolver"
 _SERVER: Final = re.compile(r"^([ \t]*nameserver[ \t]+)(\S+)[^\n]*\n?", re.MULTILINE)
 _DHCLIENT: Final = ("/etc/dhcp/dhclient.conf", "/etc/dhclient.conf", "/etc/dhcp3/dhclient.conf")
@@ -51,7 +56,28 @@ def _to_resolved(guest: RecordingGuest) -> None:
         return
     if _of_source(match[2] for match in _SERVER.finditer(paths.text(guest, PATH) or "")):
         reason = "its name servers are not reached from EC2; systemd-resolved knows those there"
-        guest.symlink(_STUB, PATH, code=_CODE, reason=reason)
+        # Without its listener the program cannot be asked, only the servers that it was told of.
+        name = "stub-resolv.conf" if _listens(guest) else "resolv.conf"
+        guest.symlink(f"{_RESOLVED}/{name}", PATH, code=_CODE, reason=reason)
+
+
+def _listens(guest: ReadableGuest) -> bool:
+    """Tell whether systemd-resolved answers at 127.0.0.53."""
+    said = [unit.get("Resolve", "DNSStubListener") for _, unit in _resolved(guest)]
+    return next(filter(None, reversed(said)), "yes").lower() not in _OFF
+
+
+def _resolved(guest: ReadableGuest) -> Iterable[tuple[str, Ini]]:
+    """Give the configuration of systemd-resolved: the main file, and drop-ins by their names."""
+    main = [f"{top}/{_RESOLVED_CONF}" for top in _RESOLVED_TOPS]
+    drop_ins = {
+        path.rpartition("/")[2]: path
+        for file in main
+        for path in paths.glob(guest, f"{file}.d/*.conf")
+    }
+    used = [path for path in main if paths.is_file(guest, path)][-1:]
+    for path in (*used, *(drop_ins[name] for name in sorted(drop_ins))):
+        yield path, ini.parse(paths.text(guest, path) or "")
 
 
 def _to_vpc(guest: RecordingGuest) -> None:
@@ -91,9 +117,7 @@ def _fixed(guest: ReadableGuest) -> Iterable[tuple[str, list[str]]]:
             yield path, re.split(r"[\s,]+", found.strip())
     for path in (f"{_RESOLVCONF}/head", f"{_RESOLVCONF}/base", f"{_RESOLVCONF}/tail"):
         yield path, [match[2] for match in _SERVER.finditer(paths.text(guest, path) or "")]
-    drop_ins = paths.glob(guest, "/etc/systemd/resolved.conf.d/*.conf")
-    for path in ("/etc/systemd/resolved.conf", *drop_ins):
-        unit = ini.parse(paths.text(guest, path) or "")
+    for path, unit in _resolved(guest):
         yield path, [word.partition("#")[0] for word in unit.words("Resolve", "DNS")]
 
 

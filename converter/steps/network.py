@@ -14,6 +14,7 @@ from converter.network import (
     networkmanager_config,
     resolver,
     services,
+    suse,
     waits,
 )
 from converter.network.links import on_cards, primary
@@ -77,6 +78,8 @@ def _writes_resolver(guest: RecordingGuest, involved: frozenset[str]) -> bool:
         return False
     if "networkmanager" in involved:
         return networkmanager_config.writes_resolver(guest)
+    if not involved.isdisjoint({suse.WICKED, suse.SCRIPT}):
+        return suse.writes_resolver(guest)
     return True
 
 

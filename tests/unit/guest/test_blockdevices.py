@@ -227,9 +227,14 @@ def test_volumes() -> None:
         Volume("/dev/my-vg/snap", "my-vg", "snap", 4096, is_snapshot=True, uuid="c"),
         Volume("/dev/my-vg/thin", "my-vg", "thin", 4096, uuid="d"),
         Volume(
-            "/dev/my-vg/thinsnap", "my-vg", "thinsnap", 4096, is_active=False, is_snapshot=True,
+            "/dev/my-vg/thinsnap",
+            "my-vg",
+            "thinsnap",
+            4096,
+            is_active=False,
+            is_snapshot=True,
             uuid="e",
-        ),  # fmt: skip
+        ),
         Volume("/dev/my-vg/new", "my-vg", "new", 0, is_active=False),
     )
 

@@ -6,8 +6,8 @@ import pytest
 
 from converter.errors import GuestError, GuestRefusedError
 from converter.formats.registry import Hive, dword, sz
-from converter.formats.registry_new import empty
 from converter.formats.registry_log import LOG_LIMIT
+from converter.formats.registry_new import empty
 from converter.guest.hives import LIMIT, Hives, Recorder, read_whole
 from converter.guest.memory import MemoryGuest
 from converter.guest.protocol import TEXT_LIMIT, Code

@@ -41,6 +41,37 @@ def test_resolved_is_asked_where_it_runs() -> None:
     assert done.text("/etc/.resolv.conf.converter-orig") == OLD
 
 
+@pytest.mark.parametrize(
+    ("files", "name"),
+    [
+        ({"/etc/systemd/resolved.conf": "no"}, "resolv.conf"),
+        ({"/etc/systemd/resolved.conf.d/dns.conf": "False"}, "resolv.conf"),
+        ({"/usr/lib/systemd/resolved.conf.d/a.conf": "no"}, "resolv.conf"),
+        ({"/usr/lib/systemd/resolved.conf": "no"}, "resolv.conf"),
+        ({"/etc/systemd/resolved.conf": "yes", "/usr/lib/systemd/resolved.conf": "no"}, ""),
+        ({"/etc/systemd/resolved.conf": "udp"}, ""),
+        (
+            {
+                "/etc/systemd/resolved.conf": "no",
+                "/usr/lib/systemd/resolved.conf.d/b.conf": "yes",
+            },
+            "",
+        ),
+        (
+            {
+                "/usr/lib/systemd/resolved.conf.d/a.conf": "no",
+                "/etc/systemd/resolved.conf.d/a.conf": "yes",
+            },
+            "",
+        ),
+    ],
+)
+def test_resolved_may_not_listen(files: dict[str, str], name: str) -> None:
+    settings = {path: f"[Resolve]\nDNSStubListener={value}\n" for path, value in files.items()}
+    done = converted({**NETWORKD, **started("systemd-resolved.service"), PATH: OLD, **settings})
+    assert done.guest.readlink(PATH) == f"../run/systemd/resolve/{name or 'stub-resolv.conf'}"
+
+
 @pytest.mark.parametrize("target", ["../run/systemd/resolve/stub-resolv.conf", "/run/resolvconf/x"])
 def test_a_link_is_left_to_who_writes_it(target: str) -> None:
     done = converted({**NETWORKD, **started("systemd-resolved.service"), PATH: link(target)})
