@@ -52,6 +52,8 @@ _KINDS: Final = {
     "team": LinkKind.BOND,
     "bridge": LinkKind.BRIDGE,
     "ovsbridge": LinkKind.BRIDGE,
+    "ovsbond": LinkKind.BOND,
+    "ovsintport": LinkKind.VLAN,
     "vlan": LinkKind.VLAN,
     "wireless": LinkKind.WIRELESS,
     "xdsl": LinkKind.TUNNEL,
@@ -166,9 +168,9 @@ def _links(guest: ReadableGuest, files: Iterable[str]) -> list[NetworkLink]:
     parsed = [(path, shellvars.parse(paths.text(guest, path) or "")) for path in files]
     members: dict[str, list[str]] = {}
     for path, file in parsed:
-        for key in ("MASTER", "TEAM_MASTER", "BRIDGE"):
-            if file.get(key):
-                members.setdefault(file.get(key) or "", []).append(_device(path, file))
+        keys = ["MASTER", "TEAM_MASTER", "BRIDGE", *(() if _is_above(file) else ["OVS_BRIDGE"])]
+        for master in filter(None, map(file.get, keys)):
+            members.setdefault(master, []).append(_device(path, file))
     return [_link(path, file, members) for path, file in parsed]
 
 
@@ -184,12 +186,23 @@ def _link(path: str, file: ShellVars, members: dict[str, list[str]]) -> NetworkL
         addresses=tuple(_addresses(file)),
         dhcp=(file.get("BOOTPROTO") or "").lower() in _DYNAMIC,
         mac=file.get("HWADDR") or file.get("MACADDR") or "",
-        lower=tuple(
-            filter(None, [file.get("PHYSDEV"), base_of_name(name), *members.get(name, ())])
-        ),
+        lower=tuple(filter(None, [*_below(name, file), *members.get(name, ())])),
         gateway=bool(file.get("GATEWAY")),
         automatic=(file.get("ONBOOT") or "yes").lower() in _TRUE,
     )
+
+
+def _below(name: str, file: ShellVars) -> Iterator[str | None]:
+    yield file.get("PHYSDEV")
+    yield base_of_name(name)
+    yield from (file.get("BOND_IFACES") or "").split()
+    if _is_above(file):
+        yield file.get("OVS_BRIDGE")
+
+
+def _is_above(file: ShellVars) -> bool:
+    """Tell whether this is a link on a bridge of Open vSwitch's, not one that it is made of."""
+    return (file.get("TYPE") or "").lower() == "ovsintport"
 
 
 def _kind(name: str, file: ShellVars) -> LinkKind:

@@ -40,6 +40,9 @@ _HOTPLUG_RULES: Final = (
 )
 _OTHER_IFUPDOWNS: Final = ("/usr/share/ifupdown2", "/etc/network/ifupdown2", "/lib/ifupdown-ng")
 _TUNNELS: Final = frozenset({"ppp", "wvdial", "tunnel", "v4tunnel", "6to4"})
+_OVS_TYPE: Final = "ovs-type"
+# Links on a bridge of Open vSwitch's, not what it is made of.
+_OVS_ABOVE: Final = frozenset({"OVSIntPort"})
 _DYNAMIC: Final = frozenset({"dhcp", "bootp", "auto"})
 _HOOKS: Final = ("pre-up", "up", "post-up")
 _PATTERNS_SINCE: Final = (0, 8, 20)
@@ -165,7 +168,8 @@ def _links(files: list[interfaces.Interfaces]) -> tuple[NetworkLink, ...]:
     members: dict[str, list[str]] = {}
     stanzas = [stanza for file in files for stanza in file.ifaces if not _is_loopback(stanza)]
     for stanza in stanzas:
-        for master in stanza.values("bond-master"):
+        in_switch = () if _OVS_ABOVE & {*stanza.values(_OVS_TYPE)} else ("ovs-bridge",)
+        for master in stanza.values("bond-master", *in_switch):
             members.setdefault(master, []).append(stanza.name)
     ours = any(file.allowed and "/e*" in file.allowed for file in files)
     return merge_links(_link(stanza, members, allowed, ours=ours) for stanza in stanzas)
@@ -174,7 +178,8 @@ def _links(files: list[interfaces.Interfaces]) -> tuple[NetworkLink, ...]:
 def _link(
     stanza: interfaces.Stanza, members: dict[str, list[str]], allowed: set[str], *, ours: bool
 ) -> NetworkLink:
-    kind, lower = _made_of(stanza)
+    ovs = stanza.values(_OVS_TYPE)
+    kind, lower = _of_openvswitch(stanza, ovs[0]) if ovs else _made_of(stanza)
     static = stanza.values("address") if stanza.method not in _DYNAMIC else ()
     return NetworkLink(
         name=stanza.name,
@@ -182,7 +187,7 @@ def _link(
         addresses=static[:1],
         dhcp=stanza.method == "dhcp",
         mac=next((word for word in stanza.values("hwaddress") if ":" in word), ""),
-        lower=(*lower, *members.get(stanza.name, ())),
+        lower=tuple(dict.fromkeys((*lower, *members.get(stanza.name, ())))),
         gateway=bool(stanza.values("gateway")),
         automatic=stanza.name in allowed or (ours and stanza.name == "primary"),
     )
@@ -205,6 +210,17 @@ def _made_of(stanza: interfaces.Stanza) -> tuple[LinkKind, tuple[str, ...]]:
         return LinkKind.TUNNEL, ()
     if any(name.startswith(("wpa-", "wireless-")) for name in options):
         return LinkKind.WIRELESS, ()
+    return kind_of_name(stanza.name), ()
+
+
+def _of_openvswitch(stanza: interfaces.Stanza, kind: str) -> tuple[LinkKind, tuple[str, ...]]:
+    """Tell what a link of Open vSwitch's is (its README.Debian)."""
+    if kind == "OVSBridge":
+        return LinkKind.BRIDGE, stanza.values("ovs-ports")
+    if kind == "OVSBond":
+        return LinkKind.BOND, stanza.values("ovs-bonds")
+    if kind in _OVS_ABOVE:
+        return LinkKind.VLAN, stanza.values("ovs-bridge")
     return kind_of_name(stanza.name), ()
 
 

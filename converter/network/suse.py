@@ -44,6 +44,9 @@ STARTMODE='auto'
 _DYNAMIC: Final = ("dhcp", "auto")
 _AUTOMATIC: Final = frozenset({"auto", "onboot", "boot", "on", "hotplug", "ifplugd", "nfsroot", ""})
 _ADDRESS: Final = re.compile(r"IPADDR\w*")
+_MEMBER: Final = re.compile(
+    r"(?:BONDING_SLAVE|TEAM_PORT_DEVICE|OVS_BRIDGE_PORT_DEVICE)_?\d*", re.ASCII
+)
 _IGNORED: Final = ("~", ".old", ".bak", ".orig", ".rpmnew", ".rpmsave", ".rpmorig", ".scpmbackup")
 _ALIAS: Final = f"{UNITS}/network.service"
 _WICKED_UNIT: Final = "wicked.service"
@@ -179,7 +182,7 @@ def _has_address(name: str, value: str) -> bool:
 def _kind(name: str, file: ShellVars) -> LinkKind:
     if file.get("BONDING_MASTER") == "yes" or file.get("TEAM_RUNNER"):
         return LinkKind.BOND
-    if file.get("BRIDGE") == "yes":
+    if "yes" in (file.get("BRIDGE"), file.get("OVS_BRIDGE")):
         return LinkKind.BRIDGE
     if file.get("ETHERDEVICE") or base_of_name(name):
         return LinkKind.VLAN
@@ -192,7 +195,7 @@ def _kind(name: str, file: ShellVars) -> LinkKind:
 
 def _lower(name: str, file: ShellVars) -> Iterator[str]:
     for item in file.assignments:
-        if re.fullmatch(r"BONDING_SLAVE_?\d*|TEAM_PORT_DEVICE_?\d*", item.name) and item.value:
+        if _MEMBER.fullmatch(item.name) and item.value:
             yield item.value
         elif item.name in {"BRIDGE_PORTS", "ETHERDEVICE"}:
             yield from item.value.split()

@@ -37,6 +37,24 @@ def test_networkmanager_takes_a_file_without_a_device_for_any_card() -> None:
     assert not done.has("/etc/NetworkManager/conf.d/zz-converter-unmanaged.conf")
 
 
+def test_open_vswitch() -> None:
+    files = {
+        "br-ex": "DEVICETYPE=ovs\nTYPE=OVSBridge\nIPADDR=10.0.0.5\nGATEWAY=10.0.0.1\n",
+        "eth0": "DEVICE=eth0\nDEVICETYPE=ovs\nTYPE=OVSPort\nOVS_BRIDGE=br-ex\n",
+        "int": "DEVICETYPE=ovs\nTYPE=OVSIntPort\nOVS_BRIDGE=br-ex\nIPADDR=10.5.0.5\n",
+        "br-int": "DEVICE=br-int\nDEVICETYPE=ovs\nTYPE=OVSBridge\nIPADDR=10.9.0.1\n",
+    }
+    done = converted(
+        {**SYSTEMD, **SCRIPT, **{f"{DIRECTORY}/ifcfg-{n}": t for n, t in files.items()}}
+    )
+    left = {name for name in done.guest.list(DIRECTORY) if name.startswith("ifcfg-")}
+    assert left == {"ifcfg-eth0", "ifcfg-br-int"}
+    assert done.text(OURS) == FIRST_CARD
+    said = done.message("network-link-disabled")
+    assert "br-ex (bridge of eth0, 10.0.0.5)" in said
+    assert "int (vlan of br-ex, 10.5.0.5)" in said
+
+
 @pytest.mark.parametrize("also", [{}, NETWORKMANAGER])
 def test_the_network_script_needs_the_name_eth0(also: Files) -> None:
     done = converted({**SYSTEMD, **also, **SCRIPT, f"{DIRECTORY}/ifcfg-ens192": STATIC})

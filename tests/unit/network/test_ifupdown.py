@@ -44,6 +44,44 @@ def test_a_static_card_becomes_dhcp_on_any_card() -> None:
     assert "10.20.30.40" in done.text("/etc/network/.interfaces.converter-orig")
 
 
+OPEN_VSWITCH = """\
+allow-ovs br0
+iface br0 inet static
+    address 10.0.0.5/24
+    gateway 10.0.0.1
+    ovs_type OVSBridge
+    ovs_ports {port} vlan50
+
+allow-br0 {port}
+iface {port} inet manual
+    ovs_bridge br0
+    ovs_type OVSPort
+
+allow-br0 vlan50
+iface vlan50 inet static
+    ovs_type OVSIntPort
+    ovs_bridge br0
+    address 10.50.0.5/24
+
+allow-ovs docker
+iface docker inet static
+    address 172.17.0.1/16
+    ovs_type OVSBridge
+"""
+
+
+def test_open_vswitch() -> None:
+    done = converted(guest(LO + OPEN_VSWITCH.format(port="ens18")))
+    text = done.text(MAIN)
+    assert "10.0.0." not in text
+    assert "10.50.0." not in text
+    assert "ens18" not in text
+    assert "172.17.0.1" in text
+    said = done.message("network-link-disabled")
+    assert "br0 (bridge of ens18, vlan50, 10.0.0.5/24)" in said
+    assert "vlan50 (vlan of br0, 10.50.0.5/24)" in said
+
+
 @pytest.mark.parametrize("version", ["0.7.53.1", "0.8.10ubuntu1.4", "0.8.19", "0.6.10"])
 def test_where_no_patterns_are_known_the_first_card_is_eth0(version: str) -> None:
     # Patterns came with 0.8.20 (its NEWS); Debian 9 and Ubuntu 16.04 have predictable names.

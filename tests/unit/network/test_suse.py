@@ -84,6 +84,17 @@ def test_netconfig_writes_its_own_again(policy: str) -> None:
     assert {path: done.text(path) for path in files} == files
 
 
+def test_open_vswitch() -> None:
+    files = {
+        "eth0": "STARTMODE=auto\nBOOTPROTO=none\n",
+        "ovsbr0": "OVS_BRIDGE='yes'\nOVS_BRIDGE_PORT_DEVICE_1='eth0'\nIPADDR=10.0.0.5/24\n",
+    }
+    done = converted({**WICKED, **{f"{DIRECTORY}/ifcfg-{n}": t for n, t in files.items()}})
+    left = {name for name in done.guest.list(DIRECTORY) if not name.startswith(".")}
+    assert left == {"ifcfg-eth0", "ifcfg-lo"}
+    assert "ovsbr0 (bridge of eth0, 10.0.0.5/24)" in done.message("network-link-disabled")
+
+
 def test_the_route_is_dhcp_s() -> None:
     path = f"{DIRECTORY}/dhcp"
     done = converted({**WICKED, OURS: STATIC, path: 'DHCLIENT_SET_DEFAULT_ROUTE="no"\n'})
