@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from converter.data import load
 from converter.formats import kernel_args
 from converter.guest import paths
-from converter.steps.devices import is_unstable, root_name, stable_name
+from converter.steps.devices import is_unstable, root_name, stable_name, stable_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,6 +46,8 @@ class Arguments:
         keys: list[str] = load("linux")["kernel_arguments"]["devices"]
 
         def name(key: str, value: str) -> str | None:
+            if key == "rootflags":
+                return ",".join(stable_options(self.context.storage, value.split(","))) or None
             if key not in keys or not is_unstable(value):
                 return value
             if not has_initramfs:

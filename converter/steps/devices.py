@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from converter.inspection import names
 from converter.inspection.storage import is_array_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from converter.inspection.storage import Storage
     from converter.model import Facts, Mount
+
+_MEMBER: Final = "device"
+_LOGS: Final = ("logdev", "rtdev", "journal_path")
 
 
 def is_unstable(spec: str) -> bool:
@@ -42,6 +45,28 @@ def name_of(storage: Storage, device: str) -> str | None:
     if partition and (not uuid or _is_single(partition, parts.values())):
         return f"PARTUUID={partition}"
     return f"UUID={uuid}" if uuid else None
+
+
+def stable_options(storage: Storage, options: Sequence[str]) -> tuple[str, ...]:
+    """Give mount options whose devices are found on any machine.
+
+    The devices of a Btrfs are found without being named (btrfs(5), `device`); the log or the
+    journal of a filesystem (xfs(5), ext4(5)) is named by a link.
+    """
+    found = (_stable_option(storage, option) for option in options)
+    return tuple(option for option in found if option is not None)
+
+
+def _stable_option(storage: Storage, option: str) -> str | None:
+    key, _, value = option.partition("=")
+    if key not in (_MEMBER, *_LOGS) or not is_unstable(value):
+        return option
+    if key == _MEMBER:
+        return None
+    tag, equals, identifier = (stable_name(storage, value) or "").partition("=")
+    if not equals:
+        return f"{key}={tag or value}"
+    return f"{key}=/dev/disk/by-{tag.lower()}/{identifier}"
 
 
 def _is_single(uuid: str, uuids: Iterable[str]) -> bool:

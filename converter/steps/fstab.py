@@ -12,7 +12,13 @@ from converter.inspection import names
 from converter.inspection.mounts import CRYPTTAB
 from converter.inspection.roots import FSTAB
 from converter.model import Finding, Severity
-from converter.steps.devices import is_unstable, name_of, root_name, root_of
+from converter.steps.devices import (
+    is_unstable,
+    name_of,
+    root_name,
+    root_of,
+    stable_options,
+)
 from converter.steps.step import Step
 
 if TYPE_CHECKING:
@@ -110,6 +116,14 @@ def _stable_name(context: Context, entry: Entry) -> str | None:
 def _renamed(context: Context, entry: Entry) -> Line:
     if not needs_device(entry):
         return entry
+    line = _with_stable_spec(context, entry)
+    if not isinstance(line, fstab.Entry):
+        return line
+    options = stable_options(context.storage, line.options)
+    return line if options == line.options else line.with_options(options)
+
+
+def _with_stable_spec(context: Context, entry: Entry) -> Line:
     if is_root(entry):
         return _root(context, entry)
     name = _stable_name(context, entry) if is_unstable(entry.spec) else None

@@ -28,4 +28,4 @@ def test_consoles() -> None:
 
 
 def test_the_parameters_that_name_devices() -> None:
-    assert {"root", "resume"} <= set(load("linux")["kernel_arguments"]["devices"])
+    assert {"root", "resume", "boot"} <= set(load("linux")["kernel_arguments"]["devices"])

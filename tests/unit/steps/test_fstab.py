@@ -81,6 +81,14 @@ def test_the_root_is_always_found(line: str, wanted: str) -> None:
         ("/dev/sr0 /mnt udf,iso9660 user,noauto", "/dev/sr0 /mnt udf,iso9660 user,noauto"),
         ("/dev/fd0 /mnt auto rw,user,noauto", "/dev/fd0 /mnt auto rw,user,noauto"),
         ("/dev/sdz1 /mnt ext4 noauto", "/dev/sdz1 /mnt ext4 noauto"),
+        ("UUID=x /mnt xfs logdev=/dev/sda2,noatime",
+         "UUID=x /mnt xfs logdev=/dev/disk/by-uuid/s,noatime"),
+        ("/dev/sda3 /data ext4 journal_path=/dev/sdb1 0 2",
+         "UUID=d /data ext4 journal_path=/dev/disk/by-uuid/x 0 2"),
+        ("UUID=x /mnt auto device=/dev/sdb1,compress,device=/dev/sdc", "UUID=x /mnt auto compress"),
+        ("UUID=x /mnt auto device=/dev/sdb1", "UUID=x /mnt auto defaults"),
+        ("UUID=x /mnt auto device=/dev/vg/data", "UUID=x /mnt auto device=/dev/vg/data"),
+        ("UUID=x /mnt auto logdev=/dev/sdz", "UUID=x /mnt auto logdev=/dev/sdz"),
     ],
 )  # fmt: skip
 def test_names_that_hold_on_ec2(line: str, wanted: str) -> None:

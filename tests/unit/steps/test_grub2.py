@@ -59,6 +59,12 @@ def test_a_converted_guest_is_left_alone() -> None:
         ("root=/dev/mapper/vg-root rd.lvm.lv=vg/r", "root=/dev/mapper/vg-root rd.lvm.lv=vg/r"),
         ("root=/dev/vg/root ro", "root=/dev/vg/root ro"),
         ("root=/dev/sda1 rootflags=subvol=@ ro", f"root=UUID={ROOT} rootflags=subvol=@ ro"),
+        (
+            "root=/dev/sda1 rootflags=device=/dev/sda1,subvol=@,device=/dev/sdb ro",
+            f"root=UUID={ROOT} rootflags=subvol=@ ro",
+        ),
+        ("root=/dev/sda1 rootflags=device=/dev/sda1 ro", f"root=UUID={ROOT} ro"),
+        ("root=/dev/sda1 fips=1 boot=/dev/sda2", f"root=UUID={ROOT} fips=1 boot=UUID={SWAP}"),
         (f"root=UUID={ROOT} resume=/dev/sdf9 ro", f"root=UUID={ROOT} ro"),
         ("rd.luks.uuid=x mount.usr=/dev/sda3", f"rd.luks.uuid=x mount.usr=UUID={BOOT}"),
         ("crashkernel=auto dev=/dev/sda1", "crashkernel=auto dev=/dev/sda1"),
