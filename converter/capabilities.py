@@ -19,7 +19,12 @@ def capabilities(facts: LinuxFacts | WindowsFacts) -> Capabilities:
     if isinstance(facts, WindowsFacts):
         table = load("windows")["drivers"]
         return Capabilities(**{name: has_windows_driver(facts, name) for name in table})
-    return Capabilities(**{name: has_driver(facts, name) for name in load("linux")["drivers"]})
+    return Capabilities(
+        **{
+            name: has_driver(facts, name) and not is_blocked(facts, name)
+            for name in load("linux")["drivers"]
+        }
+    )
 
 
 def staged(payloads: Iterable[Provided]) -> frozenset[str]:
@@ -43,6 +48,16 @@ def has_windows_driver(facts: WindowsFacts, name: str) -> bool:
     starts = {service.upper(): start for service, start in facts.services.items()}
     off = ServiceStart.DISABLED
     return any(starts.get(service.upper(), off) < off for service in row["services"])
+
+
+def is_blocked(facts: LinuxFacts, name: str) -> bool:
+    """Tell whether all modules of `[drivers.name]` that there are are kept from loading."""
+    kernel = facts.default_kernel
+    if kernel is None:
+        return False
+    modules = load("linux")["drivers"][name]["modules"]
+    there = (kernel.modules | kernel.builtin).intersection(modules)
+    return bool(there) and there <= facts.blocked.keys() - kernel.builtin
 
 
 def has_driver(facts: LinuxFacts, name: str) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from converter.data import load
 from converter.formats import shellvars
 from converter.guest import paths
+from converter.inspection.blocked import blocked_modules
 from converter.inspection.bootloader import inspect_bootloader
 from converter.inspection.initramfs import inspect_initramfs
 from converter.inspection.kernels import inspect_kernels, kernel_of
@@ -60,6 +61,7 @@ def inspect_linux(
         networks=inspect_network(guest),
         agents=_all(guest, data["agents"]),
         guest_tools=_all(guest, data["guest_tools"]),
+        blocked=blocked_modules(guest, bootloader),
     )
     return facts, (*boot_findings, *initramfs_findings)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from converter.model.wanted import BootMode
 
 
@@ -127,6 +129,7 @@ class LinuxFacts:
 
     `distribution` and `version` are those of os-release(5). `point_release` is the exact version
     where the distribution counts it as the same version with its updates in (Debian 12.7 is 12).
+    `blocked` are modules that are kept from loading, each with the file or argument that does so.
     """
 
     distribution: str
@@ -145,3 +148,4 @@ class LinuxFacts:
     agents: tuple[str, ...]
     guest_tools: tuple[str, ...]
     point_release: str = ""
+    blocked: Mapping[str, str] = field(default_factory=dict)

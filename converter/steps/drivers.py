@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from converter.capabilities import has_driver
 from converter.data import load
 from converter.errors import GuestError
-from converter.formats import FormatError, initramfs, initramfs_load, kmod
+from converter.formats import FormatError, initramfs, initramfs_load
 from converter.formats.initramfs_drivers import KernelModules, add_drivers
 from converter.guest import paths
 from converter.guest.protocol import Code
@@ -43,11 +43,6 @@ _REASON: Final = "without the drivers of EC2's disks the kernel does not find it
 _DEVICES_REASON: Final = (
     "the initramfs names disks as they were called; waiting for them would delay or stop the boot"
 )
-_MODPROBE: Final = ("/etc/modprobe.conf", "/etc/modprobe.d/*.conf", "/etc/modprobe.conf.local")
-# Of the kernel (module_blacklist), of modprobe, and of dracut before and after version 8.
-_BLOCKING: Final = (
-    "module_blacklist", "modprobe.blacklist", "rd.driver.blacklist", "rdblacklist",
-)  # fmt: skip
 _REINSTALL: Final = "reinstall the kernel's package in the machine and export it again"
 
 
@@ -57,10 +52,10 @@ def run(context: Context) -> None:
     if kernel is None:
         return
     _report_unavailable(context, kernel)
+    _report_blocked(context, kernel)
     if found is None:
         _require_builtin(context)
         return
-    _report_blocked(context, found.path, kernel)
     initramfs_config.keep(context.guest, found.generator, list(_wanted(kernel)))
     if _prepare(context, found.path, kernel, severity=Severity.ERROR):
         _prepare_others(context)
@@ -124,31 +119,31 @@ def _require_builtin(context: Context) -> None:
         )
 
 
-def _report_blocked(context: Context, path: str, kernel: Kernel) -> None:
+def _report_blocked(context: Context, kernel: Kernel) -> None:
     """Say which drivers are kept from loading by modprobe.d(5) or by the kernel command line."""
-    texts = {
-        name: paths.text(context.guest, name) or ""
-        for pattern in _MODPROBE
-        for name in paths.glob(context.guest, pattern)
-    }
-    loader = context.facts.linux.bootloader
-    words = loader.default.arguments if loader and loader.default else ()
-    for word in words:
-        key, _, value = word.partition("=")
-        if key in _BLOCKING:
-            texts[word] = "".join(f"blacklist {name}\n" for name in value.split(","))
-    for place, text in texts.items():
-        blocked = kmod.parse_blocked(text).intersection(_wanted(kernel))
-        if blocked:
-            context.guest.note(
-                Finding(
-                    Severity.WARNING,
-                    "driver-blocked",
-                    f"{place} keeps {', '.join(sorted(blocked))} from loading, in {path} too if it"
-                    " was made since: the result does not find its disk on instances that need it",
-                    "take that out in the machine, make the initramfs anew and export it again",
-                )
+    blocked: dict[str, list[str]] = {}
+    for module in _loaded(kernel):
+        place = context.facts.linux.blocked.get(module)
+        if place is not None:
+            blocked.setdefault(place, []).append(module)
+    for place, modules in blocked.items():
+        context.guest.note(
+            Finding(
+                Severity.WARNING,
+                "driver-blocked",
+                f"{place} keeps {', '.join(sorted(modules))} from loading, in the initramfs too if"
+                " it was made since: the result finds no disk or no network on instances that need"
+                " it",
+                "take that out in the machine, make the initramfs anew and export it again",
             )
+        )
+
+
+def _loaded(kernel: Kernel) -> Iterator[str]:
+    """Give the modules of all of EC2's devices that this kernel loads."""
+    for row in load("linux")["drivers"].values():
+        if kernel.builtin.isdisjoint(row["modules"]):
+            yield from (name for name in row["modules"] if name in kernel.modules)
 
 
 # --- one initramfs --------------------------------------------------------------------------------

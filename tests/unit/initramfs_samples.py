@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from converter.formats import cpio
 from converter.formats.cpio import Item, Kind
 from converter.guest.recording import RecordingGuest
+from converter.inspection.blocked import blocked_modules
 from converter.inspection.initramfs import inspect_initramfs
 from converter.inspection.kernels import inspect_kernels, kernel_of
 from converter.inspection.storage import Storage
@@ -148,6 +149,7 @@ def facts(guest: MemoryGuest, entries: Sequence[BootEntry], **changed: Any) -> F
         default_kernel=found,
         initramfs=image,
         bootloader=loader,
+        blocked=blocked_modules(guest, loader),
         **changed,
     )
     return replace(samples.FACTS, os=linux)

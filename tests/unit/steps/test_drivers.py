@@ -169,6 +169,14 @@ def test_a_strange_line_of_an_index_does_no_harm() -> None:
         ({"/etc/modprobe.conf": "install nvme /bin/true\n"}, ()),
         ({}, ("quiet", "modprobe.blacklist=floppy,nvme")),
         ({}, ("rd.driver.blacklist=nvme",)),
+        ({"/usr/lib/modprobe.d/x.conf": "blacklist nvme\n"}, ()),
+        (
+            {
+                "/etc/modprobe.d/x.conf": "blacklist nvme\n",
+                "/lib/modprobe.d/x.conf": "blacklist ena\n",
+            },
+            (),
+        ),
     ],
 )
 def test_drivers_that_are_kept_from_loading(
@@ -182,6 +190,17 @@ def test_drivers_that_are_kept_from_loading(
     assert (finding.severity, finding.code) == (Severity.WARNING, "driver-blocked")
     assert "nvme" in finding.message
     assert "floppy" not in finding.message.replace("modprobe.blacklist=floppy,nvme", "")
+
+
+def test_drivers_of_the_network_may_be_kept_from_loading() -> None:
+    guest = debian(dep=made.DEP)
+    guest.mkdir("/etc/modprobe.d")
+    text = b"install ena /bin/false\nblacklist nvme\n"
+    guest.write("/etc/modprobe.d/hard.conf", text, mode=0o644, uid=0, gid=0)
+    (finding,) = [item for item in apply(guest).findings if item.code == "driver-blocked"]
+    assert "/etc/modprobe.d/hard.conf keeps ena, nvme from loading" in finding.message
+    found = capabilities(made.facts(guest, [made.entry()]).os)
+    assert (found.nvme, found.ena, found.xen_blk) == (False, False, True)
 
 
 # --- several kernels ------------------------------------------------------------------------------
