@@ -1,6 +1,7 @@
 """sshd_config(5) as far as it decides who can log in: keywords, the first value of each counts.
 
-Only what stands before the first `Match` is read: what follows holds for some connections alone.
+Of some all values do. Only what stands before the first `Match` is read: what follows holds for
+some connections alone.
 """
 
 from __future__ import annotations
@@ -15,19 +16,25 @@ if TYPE_CHECKING:
 # sshd itself allows 16 levels of files that include each other; there are a dozen files at most.
 _DEPTH: Final = 16
 _MOST_FILES: Final = 256
+_REPEATED: Final = frozenset(
+    {"port", "listenaddress", "allowusers", "denyusers", "allowgroups", "denygroups"}
+)
 
 Setting = tuple[str, tuple[str, ...]]
 
 
 def parse(text: str, *, include: Callable[[str], Iterable[str]]) -> dict[str, tuple[str, ...]]:
-    """Give each keyword, in lower case, with its first value's words.
+    """Give each keyword, in lower case, with the words of its first value, or of all.
 
     `include` gives the texts of the files that the pattern of an `Include` matches, in order.
     """
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, list[str]] = {}
     for keyword, words in _Reader(include).settings(text, _DEPTH):
-        found.setdefault(keyword, words)
-    return found
+        if keyword not in found:
+            found[keyword] = [*words]
+        elif keyword in _REPEATED:
+            found[keyword] += words
+    return {keyword: tuple(words) for keyword, words in found.items()}
 
 
 class _Reader:

@@ -5,6 +5,7 @@ Findings for a person to judge; nothing is changed, because only the owner knows
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from converter.formats import firewall, shellvars, sshd_config
@@ -42,6 +43,8 @@ _NO_LOGIN: Final = ("nologin", "false", "sync", "shutdown", "halt")
 # Accounts beyond this are not looked at one by one: they come from somewhere else than a setup.
 _MOST_USERS: Final = 1000
 _PORT: Final = "22"
+# Addresses that stand for all there are, with a port or without.
+_ANYWHERE: Final = re.compile(r"(?:0\.0\.0\.0|\*|\[?::\]?)(?::\d{1,5})?")
 
 
 def inspect_access(guest: ReadableGuest) -> tuple[Finding, ...]:
@@ -81,11 +84,19 @@ def _server(guest: ReadableGuest, settings: dict[str, tuple[str, ...]]) -> Itera
             "enable it in the machine (systemctl enable ssh or sshd)",
         )
     ports = settings.get("port", (_PORT,))
-    if ports[0] != _PORT:
+    if _PORT not in ports:
         yield _warning(
             "ssh-port",
-            f"the SSH server listens on port {ports[0]}",
+            f"the SSH server listens on port {', '.join(ports)}",
             "let that port in by the instance's security group",
+        )
+    addresses = settings.get("listenaddress", ())
+    if addresses and not any(map(_ANYWHERE.fullmatch, addresses)):
+        yield _warning(
+            "ssh-listen-address",
+            f"the SSH server listens at {', '.join(addresses)} alone: on EC2 the machine has"
+            " another address",
+            "take ListenAddress out of /etc/ssh/sshd_config in the machine, and export it again",
         )
 
 

@@ -18,8 +18,17 @@ def nothing(_pattern: str) -> Iterable[str]:
 
 
 def test_the_first_value_counts() -> None:
-    found = parse("Port 2222\nport 22\n# Port 1\nAllowUsers a  b\n", include=nothing)
-    assert found == {"port": ("2222",), "allowusers": ("a", "b")}
+    found = parse("PermitRootLogin no\npermitrootlogin yes\n# Port 1\n", include=nothing)
+    assert found == {"permitrootlogin": ("no",)}
+
+
+def test_of_some_all_values_count() -> None:
+    text = "Port 2222\nport 22\nAllowUsers a  b\nAllowUsers c\nListenAddress ::\n"
+    assert parse(text, include=nothing) == {
+        "port": ("2222", "22"),
+        "allowusers": ("a", "b", "c"),
+        "listenaddress": ("::",),
+    }
 
 
 def test_equals_signs_and_quotes() -> None:
@@ -38,7 +47,7 @@ def test_includes_come_where_they_are_named() -> None:
         return ("Port 1\nMatch User x\nPermitRootLogin no\n", "Port 2\n")
 
     text = "Include sshd_config.d/*.conf\nPort 3\nPermitRootLogin yes\n"
-    assert parse(text, include=include) == {"port": ("1",), "permitrootlogin": ("yes",)}
+    assert parse(text, include=include) == {"port": ("1", "2", "3"), "permitrootlogin": ("yes",)}
 
 
 def test_files_that_include_themselves_end() -> None:
