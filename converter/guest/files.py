@@ -29,7 +29,7 @@ from converter.guest.seen import Seen
 from converter.model import FileKind, Stat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 # A mail server's spool may have 100,000 files in a directory; none that is read here has.
 _NAMES_LIMIT: Final = 16 << 20
@@ -40,6 +40,9 @@ _TOGETHER: Final = 1000
 _UNKNOWN: Final = -1
 # Characters of a script: a command's argument may have 128 KiB (execve(2)), four bytes each.
 _SCRIPT: Final = 24 << 10
+# Of chattr(1): immutable, and append only.
+_MARKS: Final = "ia"
+_NOT_PERMITTED: Final = "Operation not permitted"
 _PLAIN: Final = f"{string.ascii_letters}{string.digits}/._-".encode()
 _KINDS: Final = {
     stat.S_IFREG: FileKind.FILE,
@@ -190,6 +193,20 @@ class ApplianceFiles(ApplianceDevices):
         named = [(item["attrname"], _as_bytes(item["attrval"])) for item in found]
         return tuple(sorted([*named, *self._security(path)]))
 
+    def is_immutable(self, path: str) -> bool:
+        """See `Guest`."""
+        return "i" in self._marks(resolve(self, path))
+
+    def _marks(self, path: str) -> str:
+        """Give which of chattr(1)'s `i` and `a` a file or directory has that is not a link."""
+        try:
+            with translated(path):
+                found: str = self._handle.get_e2attrs(path)
+        except GuestError as error:
+            log.debug("%s", error.message)  # a filesystem without them
+            return ""
+        return "".join(mark for mark in _MARKS if mark in found)
+
     def _is_on_ntfs(self, path: str) -> bool:
         return path.startswith(tuple(self._ntfs))
 
@@ -208,6 +225,36 @@ class ApplianceFiles(ApplianceDevices):
                 yield
         finally:
             self._seen.clear()
+
+    def _despite_marks(self, paths: Iterable[str], change: Callable[[], None]) -> None:
+        """Make a change to `paths`, although they or their directories are marked against it."""
+        try:
+            change()
+        except GuestError as error:
+            if not error.message.endswith(_NOT_PERMITTED):
+                raise
+            places = [self._place(path) for path in paths]
+            above = [place.rpartition("/")[0] or "/" for place in places]
+            there = (
+                place for place in dict.fromkeys([*above, *places]) if self._may_be_marked(place)
+            )
+            marked = {place: marks for place in there if (marks := self._marks(place))}
+            if not marked:
+                raise
+            self._mark(marked, clear=True)
+            try:
+                change()
+            finally:
+                self._mark({p: marks for p, marks in marked.items() if self._may_be_marked(p)})
+
+    def _may_be_marked(self, path: str) -> bool:
+        there = self.lstat(path)
+        return there is not None and there.kind in (FileKind.FILE, FileKind.DIRECTORY)
+
+    def _mark(self, marked: Mapping[str, str], *, clear: bool = False) -> None:
+        for path, marks in marked.items():
+            with translated(path):
+                self._handle.set_e2attrs(path, marks, clear=clear)
 
     def mount(self, device: str, path: str, *, options: str) -> None:
         """See `BlockDevices`."""
@@ -241,6 +288,9 @@ class ApplianceFiles(ApplianceDevices):
 
     def write(self, path: str, data: bytes, *, mode: int, uid: int, gid: int) -> None:
         """See `Guest`."""
+        self._despite_marks([path], lambda: self._write(path, data, mode=mode, uid=uid, gid=gid))
+
+    def _write(self, path: str, data: bytes, *, mode: int, uid: int, gid: int) -> None:
         there = self._make_way(path)
         is_same = there is not None and (there.mode, there.uid, there.gid) == (mode, uid, gid)
         with self._changing(path):
@@ -257,6 +307,9 @@ class ApplianceFiles(ApplianceDevices):
 
     def upload(self, source: Path, path: str) -> None:
         """See `Guest`."""
+        self._despite_marks([path], lambda: self._upload(source, path))
+
+    def _upload(self, source: Path, path: str) -> None:
         there = self._make_way(path)
         with self._changing(path):
             self._handle.upload(str(source), _in_guest(path))
@@ -265,6 +318,9 @@ class ApplianceFiles(ApplianceDevices):
 
     def append(self, path: str, data: bytes) -> None:
         """See `Guest`."""
+        self._despite_marks([path], lambda: self._append(path, data))
+
+    def _append(self, path: str, data: bytes) -> None:
         size = self._size(path)
         with self._changing(path):
             done = 0
@@ -273,11 +329,17 @@ class ApplianceFiles(ApplianceDevices):
 
     def remove(self, path: str) -> None:
         """See `Guest`."""
+        self._despite_marks([path], lambda: self._remove(path))
+
+    def _remove(self, path: str) -> None:
         with self._changing(path):
             self._handle.rm(path)
 
     def symlink(self, target: str, path: str) -> None:
         """See `Guest`."""
+        self._despite_marks([path], lambda: self._symlink(target, path))
+
+    def _symlink(self, target: str, path: str) -> None:
         there = self.lstat(path)
         place = self._place(path)
         with self._changing(path):
@@ -287,6 +349,9 @@ class ApplianceFiles(ApplianceDevices):
 
     def set_attributes(self, wanted: Mapping[str, Iterable[tuple[str, bytes]]]) -> None:
         """See `Guest`."""
+        self._despite_marks(wanted, lambda: self._set_attributes(wanted))
+
+    def _set_attributes(self, wanted: Mapping[str, Iterable[tuple[str, bytes]]]) -> None:
         binary: list[str] = []
         for path, attributes in wanted.items():
             with translated(path):
@@ -312,6 +377,9 @@ class ApplianceFiles(ApplianceDevices):
 
     def mkdir(self, path: str, *, mode: int = 0o755) -> None:
         """See `Guest`."""
+        self._despite_marks([path], lambda: self._mkdir(path, mode))
+
+    def _mkdir(self, path: str, mode: int) -> None:
         with self._changing(path):
             self._handle.mkdir_p(path)
             if not self._is_on_ntfs(path):
@@ -319,6 +387,9 @@ class ApplianceFiles(ApplianceDevices):
 
     def copy(self, wanted: Mapping[str, str]) -> None:
         """See `Guest`."""
+        self._despite_marks(wanted, lambda: self._copy(wanted))
+
+    def _copy(self, wanted: Mapping[str, str]) -> None:
         copies = []
         for target, source in wanted.items():
             self._size(source)

@@ -31,6 +31,7 @@ class Node:
     uid: int = 0
     gid: int = 0
     attributes: Mapping[str, bytes] = field(default_factory=dict)
+    is_immutable: bool = False
 
     @cached_property
     def stat(self) -> Stat:
@@ -139,6 +140,11 @@ class MemoryGuest:
         prefix = place.rstrip("/") + "/"
         names = (name[len(prefix) :] for name in self._nodes if name.startswith(prefix))
         return tuple(sorted(name for name in names if name and "/" not in name))
+
+    def is_immutable(self, path: str) -> bool:
+        """See `Guest`."""
+        node = self._nodes.get(resolve(self._steps, path))
+        return node is not None and node.is_immutable
 
     def attributes(self, path: str) -> tuple[tuple[str, bytes], ...]:
         """See `Guest`."""

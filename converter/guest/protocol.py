@@ -83,9 +83,15 @@ class ReadableGuest(Named, Protocol):
     def attributes(self, path: str) -> tuple[tuple[str, bytes], ...]:
         """Give the extended attributes of `path` (not followed), sorted by name."""
 
+    def is_immutable(self, path: str) -> bool:
+        """Tell whether nobody in the guest can change the file `path` (chattr(1), `i`)."""
+
 
 class Guest(ReadableGuest, Protocol):
-    """The files of one guest, to look at and to change. All methods raise `GuestError`."""
+    """The files of one guest, to look at and to change. All methods raise `GuestError`.
+
+    What is immutable, or only to be appended to (chattr(1)), is changed and stays so.
+    """
 
     def write(self, path: str, data: bytes, *, mode: int, uid: int, gid: int) -> None:
         """Make `path` (its parent exists) a regular file; what was there before is replaced."""

@@ -156,6 +156,10 @@ class RecordingGuest:
             (names.discard if node.stat is None else names.add)(name)
         return tuple(sorted(names))
 
+    def is_immutable(self, path: str) -> bool:
+        """See `Guest`."""
+        return self._below.is_immutable(path)
+
     def attributes(self, path: str) -> tuple[tuple[str, bytes], ...]:
         """See `Guest`."""
         return self._below.attributes(path)

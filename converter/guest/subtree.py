@@ -54,6 +54,10 @@ class Subtree:
         """See `Guest`."""
         return self._guest.head(self._real(path), length=length)
 
+    def is_immutable(self, path: str) -> bool:
+        """See `Guest`."""
+        return self._guest.is_immutable(self._real(path))
+
     def digest(self, path: str) -> str:
         """See `Guest`."""
         return self._guest.digest(self._real(path))

@@ -41,12 +41,21 @@ _RESOLVCONF: Final = "/etc/resolvconf/resolv.conf.d"
 
 def release(guest: RecordingGuest, *, is_written: bool) -> None:
     """Plan that names are resolved on EC2; `is_written` tells that a DHCP client sees to it."""
-    if not is_written:
+    if not is_written or _is_fixed(guest):
         if is_enabled(guest, ["systemd-resolved.service"]):
             _to_resolved(guest)
         else:
             _to_vpc(guest)
     _note_fixed(guest)
+
+
+def _is_fixed(guest: ReadableGuest) -> bool:
+    """Tell whether servers of the source are in a file that no DHCP client can write to."""
+    stat = guest.lstat(PATH)
+    if stat is None or stat.kind is not FileKind.FILE:
+        return False
+    servers = [match[2] for match in _SERVER.finditer(paths.text(guest, PATH) or "")]
+    return bool(_of_source(servers)) and guest.is_immutable(PATH)
 
 
 def _to_resolved(guest: RecordingGuest) -> None:

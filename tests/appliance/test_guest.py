@@ -111,6 +111,35 @@ class TestApplianceGuest(GuestContract):
         yield machine
         machine.unmount()
 
+    def test_what_is_immutable_is_changed_and_stays_so(self, guest: Appliance) -> None:
+        handle = guest._handle
+        for path, mark in (("/etc/plain", "i"), ("/etc/empty", "a"), ("/etc/deep", "i")):
+            handle.set_e2attrs(path, mark)
+        assert guest.is_immutable("/etc/relative")
+        assert not guest.is_immutable("/etc/empty")
+        assert not guest.is_immutable("/etc/large")
+        guest.write("/etc/plain", b"new", mode=0o600, uid=1, gid=1)
+        guest.append("/etc/plain", b"er")
+        guest.set_attributes({"/etc/plain": [("user.x", b"y")]})
+        assert guest.read("/etc/plain") == b"newer"
+        assert dict(guest.attributes("/etc/plain")) == {"user.x": b"y"}
+        guest.write("/etc/empty", b"more", mode=0o600, uid=0, gid=0)
+        guest.copy({"/etc/deep/copy": "/etc/plain"})
+        guest.symlink("copy", "/etc/deep/link")
+        guest.mkdir("/etc/deep/new")
+        guest.write("/etc/deep/file", b"", mode=0o600, uid=0, gid=0)
+        guest.remove("/etc/deep/up")
+        assert guest.list("/etc/deep") == ("copy", "er", "file", "link", "new")
+        assert guest.read("/etc/deep/link") == b"newer"
+        assert not guest.is_immutable("/etc/deep/copy")
+        assert guest.is_immutable("/etc/plain")
+        assert guest.is_immutable("/etc/deep")
+        assert "a" in handle.get_e2attrs("/etc/empty")
+        guest.symlink("elsewhere", "/etc/plain")
+        assert guest.readlink("/etc/plain") == "elsewhere"
+        for path in ("/etc/empty", "/etc/deep"):
+            handle.set_e2attrs(path, "ia", clear=True)
+
 
 def test_its_qemu_has_no_privileges_and_opens_no_other_file(machine: Appliance) -> None:
     status = Path(f"/proc/{machine._handle.get_pid()}/status").read_text()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from converter.guest.memory import Node
+from converter.model import FileKind
 from tests.unit.network.guests import IFUPDOWN, NETWORKD, NETWORKMANAGER, converted, link, started
 
 PATH = "/etc/resolv.conf"
@@ -39,6 +41,15 @@ def test_resolved_is_asked_where_it_runs() -> None:
     done = converted({**NETWORKD, **started("systemd-resolved.service"), PATH: OLD})
     assert done.guest.readlink(PATH) == "../run/systemd/resolve/stub-resolv.conf"
     assert done.text("/etc/.resolv.conf.converter-orig") == OLD
+
+
+def test_no_client_writes_to_what_is_immutable() -> None:
+    fixed = Node(FileKind.FILE, OLD.encode(), is_immutable=True)
+    done = converted({**IFUPDOWN, PATH: fixed})
+    assert "nameserver 169.254.169.253\n" in done.text(PATH)
+    assert "nameserver 10." not in done.text(PATH)
+    fixed = Node(FileKind.FILE, b"nameserver 9.9.9.9\n", is_immutable=True)
+    assert converted({**IFUPDOWN, PATH: fixed}).text(PATH) == "nameserver 9.9.9.9\n"
 
 
 @pytest.mark.parametrize(
