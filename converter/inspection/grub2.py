@@ -8,7 +8,7 @@ environment block, and entries of the Boot Loader Specification where it asks fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from converter.data import load
@@ -23,7 +23,7 @@ from converter.inspection.grub_files import home_files
 from converter.model import Bootloader, BootMode, Finding, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from converter.formats.grub_menu import GrubMenu, Selection
     from converter.guest.protocol import ReadableGuest
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from converter.model import BootEntry, Mount
 
 KIND: Final = "grub2"
+# How Ubuntu's images for clouds start what a start without an initramfs did not (its 10_linux,
+# GRUB_FORCE_PARTUUID).
+_SECOND: Final = {"initrdfail": "1"}
 NO_DEFAULT: Final = "Unable to determine kernel version."
 NO_BLS_DEFAULT: Final = "BLSC-style GRUB found, but unable to detect default kernel"
 _MAKE_ANEW: Final = (
@@ -43,7 +46,10 @@ _CHOOSE: Final = "set GRUB_DEFAULT to an entry that exists (grub-set-default, gr
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """A configuration that is read at start, and what came of it: `menu`, or why there is none."""
+    """A configuration that is read at start, and what came of it: `menu`, or why there is none.
+
+    `is_second`: that is what comes of it after a start without an initramfs that failed.
+    """
 
     start: str
     files: GrubFiles
@@ -51,6 +57,7 @@ class _Reading:
     fault: str = ""
     selection: Selection | None = None
     default: BootEntry | None = None
+    is_second: bool = False
 
     @property
     def config(self) -> str:
@@ -166,13 +173,24 @@ def _read(view: BootView, path: str, platform: str) -> _Reading:
     variables = {"grub_platform": platform, "grub_cpu": cpu}
     try:
         paths.text(view.guest, path)  # whatever keeps it from being read is said
-        menu = grubscript.evaluate(files.name(path), files=files, variables=variables)
+        first = _evaluate(files, path, variables)
+        if first.default is None or first.default.initramfs:
+            return first
+        second = _evaluate(files, path, variables | _SECOND)
     except FormatError as error:
         return _Reading(path, files, fault=str(error))
     except GuestError as error:
         if error.code not in Code.ODD:
             raise
         return _Reading(path, files, fault=error.message)
+    again = second.default
+    is_same = again is not None and again.kernel == first.default.kernel
+    has_initramfs = again is not None and again.initramfs
+    return replace(second, is_second=True) if is_same and has_initramfs else first
+
+
+def _evaluate(files: GrubFiles, path: str, variables: Mapping[str, str]) -> _Reading:
+    menu = grubscript.evaluate(files.name(path), files=files, variables=variables)
     chosen = select(menu)
     is_linux = chosen.entry is not None and bool(chosen.entry.linux)
     default = boot_entry(files, chosen.entry) if chosen.entry is not None and is_linux else None
@@ -214,6 +232,14 @@ def _judge(reading: _Reading) -> Iterator[Finding]:
             f" GRUB starts {default.title!r} instead, and that one was prepared",
             _CHOOSE,
             NO_BLS_DEFAULT if reading.menu.uses_bls else NO_DEFAULT,
+        )
+    if reading.is_second:
+        yield Finding(
+            Severity.INFO,
+            "initramfs-second",
+            f"{reading.config}: GRUB starts the kernel without its initramfs, and with it after a"
+            " start that failed: where the kernel has no driver for the disk built in, the machine"
+            " restarts once at its first start",
         )
     if selection is not None and selection.entry is not None and selection.entry.needs_password:
         yield Finding(

@@ -56,6 +56,48 @@ def rhel(
     return machine(files, mounted={"/": 1, "/boot": 3})
 
 
+PARTUUID = """\
+if [ -s $prefix/grubenv ]; then set have_grubenv=true; load_env; fi
+if [ "${initrdfail}" = 2 ]; then
+   set initrdfail=
+elif [ "${initrdfail}" = 1 ]; then
+   set next_entry="${prev_entry}"
+   set prev_entry=
+fi
+if [ "${next_entry}" ] ; then set default="${next_entry}"; else set default="0"; fi
+function initrdfail { if [ -n "${have_grubenv}" ]; then set initrdfail=1; fi }
+menuentry 'Ubuntu' {
+    search --no-floppy --fs-uuid --set=root ROOT
+    if [ "${initrdfail}" = 1 ]; then
+      linux /boot/vmlinuz-KERNEL root=PARTUUID=x ro console=ttyS0
+      initrd /boot/initrd.img-KERNEL
+    else
+      linux /boot/vmlinuz-KERNEL root=PARTUUID=x ro console=ttyS0 panic=-1
+    fi
+    initrdfail
+}
+""".replace("ROOT", ROOT).replace("KERNEL", KERNEL)
+
+
+def test_an_initramfs_that_is_for_the_second_try() -> None:
+    found = machine({CONFIG: PARTUUID})
+    default = found.bootloader().default
+    assert default is not None
+    assert default.initramfs == f"/boot/initrd.img-{KERNEL}"
+    assert "panic=-1" not in default.arguments
+    assert found.findings()["initramfs-second"].severity is Severity.INFO
+
+
+def test_no_initramfs_at_all() -> None:
+    without = PARTUUID.replace(f"initrd /boot/initrd.img-{KERNEL}", "")
+    found = machine({CONFIG: without})
+    default = found.bootloader().default
+    assert default is not None
+    assert default.initramfs == ""
+    assert "panic=-1" in default.arguments
+    assert "initramfs-second" not in found.findings()
+
+
 def test_debian() -> None:
     found = machine({CONFIG: debian()})
     loader = found.bootloader()
