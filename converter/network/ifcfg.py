@@ -67,6 +67,7 @@ _TRUE: Final = frozenset({"yes", "true", "t", "y", "1"})
 _DYNAMIC: Final = frozenset({"dhcp", "bootp"})
 _ADDRESS: Final = re.compile(r"IPADDR\d*|IPV6ADDR|IPV6ADDR_SECONDARIES")
 _IGNORED: Final = ("~", ".bak", ".old", ".orig", ".rej", ".rpmnew", ".rpmorig", ".rpmsave")
+_PLUGIN: Final = "ifcfg-rh"
 _PLUGINS: Final = "/usr/lib*/NetworkManager"
 _FIXED: Final = ("GATEWAY", "GATEWAYDEV", "IPV6_DEFAULTGW", "IPV6_DEFAULTDEV")
 
@@ -147,9 +148,11 @@ def _networkmanager_reads(guest: ReadableGuest) -> bool:
     started = services.is_started(guest, "networkmanager")
     if not started or not networkmanager_config.manages_cards(guest):
         return False
+    if not networkmanager_config.may_load(guest, _PLUGIN):
+        return False
     patterns = (f"{_PLUGINS}/libnm-*", f"{_PLUGINS}/*/libnm-*")
     plugins = [path for pattern in patterns for path in paths.glob(guest, pattern)]
-    return not plugins or any("ifcfg-rh" in path for path in plugins)
+    return not plugins or any(_PLUGIN in path for path in plugins)
 
 
 def _files(guest: ReadableGuest) -> tuple[str, ...]:

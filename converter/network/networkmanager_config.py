@@ -69,6 +69,13 @@ def has_auto_default(guest: ReadableGuest) -> bool:
     return not _matches(_specs(last))
 
 
+def may_load(guest: ReadableGuest, plugin: str) -> bool:
+    """Tell whether the configuration lets NetworkManager load a plugin for profiles."""
+    values = [unit.get("main", "plugins") for unit in _units(guest, ())]
+    last = next((value for value in reversed(values) if value), "")
+    return not last or plugin in _specs(last)
+
+
 def writes_resolver(guest: ReadableGuest) -> bool:
     """Tell whether /etc/resolv.conf is written, or systemd-resolved told."""
     units = tuple(_units(guest, ()))

@@ -37,6 +37,26 @@ def test_networkmanager_takes_a_file_without_a_device_for_any_card() -> None:
     assert not done.has("/etc/NetworkManager/conf.d/zz-converter-unmanaged.conf")
 
 
+KEYFILE = "/etc/NetworkManager/system-connections/ens192.nmconnection"
+PROFILE = (
+    "[connection]\nid=ens192\ntype=ethernet\ninterface-name=ens192\n"
+    "[ipv4]\naddress1=10.0.0.5/24,10.0.0.1\nmethod=manual\n"
+)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"/etc/NetworkManager/NetworkManager.conf": "[main]\nplugins=keyfile\n"},
+        {"/usr/lib64/NetworkManager/1.52.0/libnm-device-plugin-wifi.so": program()},
+    ],
+)
+def test_files_that_networkmanager_does_not_read_are_left_to_nobody(more: Files) -> None:
+    done = converted({**EL8, KEYFILE: PROFILE, **more})
+    assert "10.0.0.5" not in done.text(KEYFILE)
+    assert done.text(f"{DIRECTORY}/ifcfg-ens192") == STATIC
+
+
 def test_open_vswitch() -> None:
     files = {
         "br-ex": "DEVICETYPE=ovs\nTYPE=OVSBridge\nIPADDR=10.0.0.5\nGATEWAY=10.0.0.1\n",
