@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from converter import policy_storage, support
 from converter.data import load
-from converter.inspection.health import boot_mode_impossible, no_bootable_partition
+from converter.inspection.health import no_bootable_partition
 from converter.inspection.roots import UNKNOWN_MESSAGE
 from converter.model import (
     BootMode,
@@ -329,7 +329,18 @@ def _boot_modes(facts: Facts, wanted: BootMode | None) -> Iterator[Finding]:
     if not possible:
         yield no_bootable_partition()
     elif wanted is not None and wanted not in possible:
-        yield boot_mode_impossible(wanted, possible)
+        missing = {
+            BootMode.UEFI: "there is no boot loader of its architecture on an EFI system partition"
+            " that finds all it needs",
+            BootMode.LEGACY_BIOS: "the first sector of the boot disk holds no boot code that"
+            " leads to a boot loader",
+        }[wanted]
+        yield Finding(
+            Severity.ERROR,
+            "boot-mode-impossible",
+            f"the guest cannot boot by {wanted.value}: {missing}",
+            f"leave --boot-mode out: {', '.join(sorted(possible))} is possible",
+        )
 
 
 def _root_elsewhere(facts: Facts, _mode: BootMode | None) -> Iterator[Finding]:

@@ -46,7 +46,7 @@ def open_and_judge(
     container = judge_source(opening.source, wanted.policy)
     layout = judge_layout(storage)
     # Of damaged disks, that nothing starts them may be the consequence.
-    start = () if opening.faults.errors else judge_start(storage, wanted.boot_mode)
+    start = () if opening.faults.errors else judge_start(storage)
     answers = answer_file.judge(wanted)
     if wanted.as_is:  # it may be what nobody else can read
         layout, start, answers = tolerated(layout), tolerated(start), ()

@@ -22,7 +22,7 @@ from converter.formats.signatures import (
 )
 from converter.guest import paths
 from converter.inspection.storage import names_volume
-from converter.model import BootMode, Finding, Severity, TableType
+from converter.model import Finding, Severity, TableType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -50,13 +50,12 @@ def judge_layout(storage: Storage) -> tuple[Finding, ...]:
     return (*_encrypted(storage), *_dynamic(storage), *_unreadable_tables(storage))
 
 
-def judge_start(storage: Storage, wanted: BootMode | None = None) -> tuple[Finding, ...]:
+def judge_start(storage: Storage) -> tuple[Finding, ...]:
     """Give why a machine of these disks certainly does not start, by their first blocks alone.
 
-    Or not by the `wanted` firmware. `storage` must have all disks of the machine; its filesystems
-    are as `signatures` names them.
+    `storage` must have all disks of the machine; its filesystems are as `signatures` names them.
     """
-    return tuple(_nothing(storage)) or tuple(_bootless(storage, wanted))
+    return tuple(_nothing(storage)) or tuple(_bootless(storage))
 
 
 def _nothing(storage: Storage) -> Iterator[Finding]:
@@ -74,19 +73,16 @@ def _nothing(storage: Storage) -> Iterator[Finding]:
         )
 
 
-def _bootless(storage: Storage, wanted: BootMode | None) -> Iterator[Finding]:
+def _bootless(storage: Storage) -> Iterator[Finding]:
     """BOOT-7: neither does a BIOS come to a loader, nor is there a FAT for firmware to look at."""
     first = storage.disks[0]
     starts = first.boot_code and first.table is not TableType.NONE
     loaders = load("partitions")["foreign"]["loaders"]
-    if any(found.type == FAT for found in storage.filesystems) or any(
+    may_start = any(found.type == FAT for found in storage.filesystems) or any(
         partition.type.lower() in loaders for partition in first.partitions
-    ):
-        return
-    if not starts:
+    )
+    if not starts and not may_start:
         yield no_bootable_partition()
-    elif wanted is BootMode.UEFI:
-        yield boot_mode_impossible(wanted, {BootMode.LEGACY_BIOS})
 
 
 def no_bootable_partition() -> Finding:
@@ -99,22 +95,6 @@ def no_bootable_partition() -> Finding:
         "give the boot disk first; reinstall the boot loader in the machine (Linux: grub-install;"
         " Windows: bcdboot C:\\Windows), export again",
         "Client.Unsupported: No bootable partition found",
-    )
-
-
-def boot_mode_impossible(wanted: BootMode, possible: Collection[BootMode]) -> Finding:
-    """Give the refusal of a machine that other firmware starts than is asked for (BOOT-1)."""
-    missing = {
-        BootMode.UEFI: "there is no boot loader of its architecture on an EFI system partition"
-        " that finds all it needs",
-        BootMode.LEGACY_BIOS: "the first sector of the boot disk holds no boot code that"
-        " leads to a boot loader",
-    }[wanted]
-    return Finding(
-        Severity.ERROR,
-        "boot-mode-impossible",
-        f"the guest cannot boot by {wanted.value}: {missing}",
-        f"leave --boot-mode out: {', '.join(sorted(possible))} is possible",
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import converter.source
 from converter.errors import DamagedInputError, GuestRefusedError, InputError
-from converter.model import BootMode, Policy, Severity, Wanted
+from converter.model import Policy, Severity, Wanted
 from converter.preflight import device_name, open_and_judge, open_readable
 from tests.unit.disk.test_table import ESP, LINUX, ONE, SIZE, TWO, Image, gpt_image, put_grub
 from tests.unit.source.build import dynamic_vhd, fixed_vhd, ovf, qcow2, stored, tar
@@ -201,11 +201,6 @@ class TestReadable:
             with pytest.raises(InputError) as caught:
                 open_readable([path], work=tmp_path)
             assert caught.value.code == code
-
-
-def test_firmware_that_finds_no_fat(tmp_path: Path) -> None:
-    found = judged(tmp_path, bootable(), wanted=Wanted(boot_mode=BootMode.UEFI))
-    assert codes(found) == [("error", "boot-mode-impossible")]
 
 
 def test_an_answer_file_that_is_none(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from converter.inspection.health import (
 from converter.inspection.storage import Storage
 from converter.model import (
     Array,
-    BootMode,
     Disk,
     Filesystem,
     Finding,
@@ -247,20 +246,10 @@ class TestStart:
         partitions = () if table is TableType.NONE else (self.PARTITION,)
         return Disk("/dev/sda", 1 << 30, table, "", boots, partitions)
 
-    def judged(
-        self, disk: Disk, *kinds: str, wanted: BootMode | None = None, **more: object
-    ) -> list[str]:
+    def judged(self, disk: Disk, *kinds: str, **more: object) -> list[str]:
         filesystems = tuple(Filesystem(f"/dev/sda{n}", kind) for n, kind in enumerate(kinds))
         found = replace(Storage((disk,), filesystems, ()), **more)  # type: ignore[arg-type]
-        judged = codes(*judge_start(found, wanted))
-        return [code for code, severity in judged if severity is Severity.ERROR]
-
-    def test_without_a_fat_not_by_uefi(self) -> None:
-        boots = self.disk(boots=True)
-        assert self.judged(boots, "ext4", wanted=BootMode.UEFI) == ["boot-mode-impossible"]
-        assert self.judged(boots, "ext4", "vfat", wanted=BootMode.UEFI) == []
-        assert self.judged(boots, "ext4", wanted=BootMode.LEGACY_BIOS) == []
-        assert self.judged(self.disk(), "ext4", wanted=BootMode.UEFI) == ["no-bootable-partition"]
+        return [code for code, severity in codes(*judge_start(found)) if severity is Severity.ERROR]
 
     def test_the_loader_of_another_system(self) -> None:
         loader = Partition(1, 1 << 20, 1 << 20, "83bd6b9d-7f41-11dc-be0b-001560b84f0f")
