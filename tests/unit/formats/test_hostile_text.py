@@ -106,4 +106,5 @@ def test_what_is_included_has_bounds() -> None:
     sshd_config.parse("Include x\n" * _LENGTH, include=nothing)
     assert len(asked) <= 256
     found = sshd_config.parse("Include x\nPort 2\n", include=lambda _: ["Port 1\n"] * _LENGTH)
-    assert found == {"port": ("1",)}
+    assert found.keys() == {"port"}
+    assert len(found["port"]) <= 256
