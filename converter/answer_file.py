@@ -14,6 +14,12 @@ from converter.model import Finding, Severity
 if TYPE_CHECKING:
     from converter.model import Wanted
 
+NO_WINDOWS: Final = Finding(
+    Severity.WARNING,
+    "answer-file-unused",
+    "this is no Windows: it reads no answer file",
+    "leave --unattend out",
+)
 _INVALID: Final = Finding(
     Severity.ERROR,
     "answer-file-invalid",

@@ -81,6 +81,10 @@ class BootReport:
         return asdict(self)
 
 
+# Disks that QEMU's controllers of a kind have places for.
+_PLACES: Final = {Bus.IDE: 4, Bus.AHCI: 6}
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """What a guest is booted on; `is_reversed` has the disks found in the reverse order."""
@@ -101,6 +105,14 @@ def boot(
     for image in images:
         if not image.is_file():
             raise UsageError("image-missing", f"{image}: is not a file", hint="give a raw image")
+    most = _PLACES.get(machine.bus)
+    if most is not None and len(images) > most:
+        raise UsageError(
+            "bus-full",
+            f"{len(images)} disks are too many for --bus {machine.bus.value}, which has {most}"
+            " places",
+            hint="leave --bus out, or give the boot disk and those that it needs",
+        )
     with scratch("boot") as work:
         overlays = [_overlay(image, work, number) for number, image in enumerate(images)]
         monitor.phase("probe", "putting a probe into the throw-away overlay")
@@ -228,7 +240,7 @@ def _report(console: Console, seconds: float) -> BootReport:
     answers = console.answers
     source, _, fstype = (answers.get("root", [""])[0]).partition(" ")
     return BootReport(
-        reached=console.verdict or "nothing",
+        reached=console.reached,
         seconds=round(seconds, 1),
         root={"source": source, "fstype": fstype},
         addresses=tuple(answers.get("address", [])),

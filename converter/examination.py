@@ -17,6 +17,7 @@ from converter.policy import (
     choose_boot_mode,
     choose_licence,
     is_refused,
+    judge_as_is,
     judge_guest,
     judge_licence,
     tolerated,
@@ -83,10 +84,15 @@ def judge(
     )
     findings = _distinct(container, under(wanted.policy, inspection.findings), judged)
     if wanted.as_is:
-        return Examination(source, Plan(()), _distinct(tolerated(findings)), inspection)
+        asked = judge_as_is(facts, wanted)
+        refused = {finding.code for finding in asked}
+        others = tolerated(finding for finding in findings if finding.code not in refused)
+        return Examination(source, Plan(()), _distinct(others, asked), inspection)
     if is_refused(findings):
         further = _further(machine, inspection, wanted)
         return Examination(source, Plan(()), _distinct(findings, further), inspection)
+    if wanted.unattend is not None and not isinstance(facts.os, WindowsFacts):
+        findings = (*findings, answer_file.NO_WINDOWS)
     provision = provide(facts.os, wanted)
     try:
         options = Options(

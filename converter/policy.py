@@ -31,7 +31,7 @@ from converter.support import Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from converter.model import Facts, Source
+    from converter.model import Facts, Source, Wanted
 
 # Beyond the service, with the drivers named: all instances of that architecture are Nitro.
 _NEEDED: Final = {"aarch64": ("nvme", "ena")}
@@ -127,6 +127,27 @@ def tolerated(findings: Iterable[Finding]) -> tuple[Finding, ...]:
         else finding
         for finding in findings
     )
+
+
+def judge_as_is(facts: Facts, wanted: Wanted) -> tuple[Finding, ...]:
+    """Give what a guest cannot be handed off as without a change, and is asked to be."""
+    found = [
+        finding
+        for finding in judge_licence(facts, wanted.licence)
+        if finding.severity is Severity.ERROR
+    ]
+    mode, possible = wanted.boot_mode, ", ".join(sorted(facts.boot_modes))
+    if mode is not None and mode not in facts.boot_modes:
+        found.append(
+            Finding(
+                Severity.ERROR,
+                "boot-mode-impossible",
+                f"the guest does not start by {mode.value} as it is",
+                f"leave --boot-mode out{f': it starts by {possible}' if possible else ''}; or leave"
+                " --no-changes out, where a conversion makes it possible",
+            )
+        )
+    return tuple(found)
 
 
 def is_refused(findings: Iterable[Finding]) -> bool:

@@ -60,7 +60,7 @@ def verify(
         ]
     problems = [
         *of_system,
-        *_firmware_problems(before, after, plan),
+        *_firmware_problems(before, after, plan, options or Options()),
         *_table_problems(after, plan),
         *_label_problems(guest, plan),
         *_plan_problems(guest, after, options or Options()),
@@ -134,12 +134,17 @@ def _fstab_problems(guest: ReadableGuest, after: Inspection) -> Iterator[str]:
             yield f"{FSTAB} has {entry.spec} for {place}, which is on no disk"
 
 
-def _firmware_problems(before: Inspection, after: Inspection, plan: Plan) -> Iterator[str]:
+def _firmware_problems(
+    before: Inspection, after: Inspection, plan: Plan, options: Options
+) -> Iterator[str]:
     """Ask that every firmware that could start the guest still can.
 
-    A Windows that gets an MBR starts by BIOS, and by nothing else.
+    A Windows that gets an MBR starts by BIOS, and by nothing else; a loader of BIOS that cannot
+    follow to another table is given up for UEFI.
     """
     wanted = before.facts.boot_modes
+    if options.conversion is not None and not options.conversion.core:
+        wanted -= {BootMode.LEGACY_BIOS}
     has_table = any(isinstance(change, ConvertTable) for change in plan.changes)
     if has_table and isinstance(after.facts.os, WindowsFacts):
         wanted = frozenset({BootMode.LEGACY_BIOS})

@@ -166,7 +166,7 @@ def _wants(command: Callable[..., int]) -> Callable[..., int]:
             unattend,
             not no_trim,
         )
-        if as_is and (generalize or table):
+        if as_is and (generalize or table or unattend or drivers):
             raise click.UsageError("--no-changes leaves no room for other changes")
         return command(wanted=wanted, **others)
 

@@ -342,10 +342,8 @@ class RecordingGuest:
         stat = self.lstat(place)
         if stat is None:
             return
-        if stat.kind is FileKind.SYMLINK:
-            before = f"-> {self.readlink(place)}"
-        else:
-            before = self.digest(place)
+        is_link = stat.kind is FileKind.SYMLINK
+        before = f"-> {self.readlink(place)}" if is_link else stat.in_bytes
         change = RemoveFile(code, reason, place, before, None)
         self._record(change, f"-{place} ({stat.size} bytes, not kept)\n")
         self._written[place] = _Written(None)
@@ -364,7 +362,7 @@ class RecordingGuest:
             mode=stat.mode,
             uid=stat.uid,
             gid=stat.gid,
-            before=self.digest(place),
+            before=stat.in_bytes,
         )
         self._record(change, f"{place}: emptied ({stat.size} bytes, not kept)\n")
         self._written[place] = _Written(replace(stat, size=0))

@@ -12,13 +12,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from converter.guest import paths
+from converter.guest.services import is_masked
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from converter.guest.protocol import ReadableGuest
 
 MAIN: Final = "/etc/cloud/cloud.cfg"
 DROP_INS: Final = "/etc/cloud/cloud.cfg.d"
 _DISABLED: Final = "/etc/cloud/cloud-init.disabled"
+_ARGUMENT: Final = "cloud-init=disabled"
+_UNITS: Final = (
+    "cloud-init.target", "cloud-init-main.service", "cloud-init-network.service",
+    "cloud-init.service",
+)  # fmt: skip
 _SEEDS: Final = "/var/lib/cloud/seed"
 _PROGRAMS: Final = ("/usr/bin/cloud-init", "/bin/cloud-init", "/usr/local/bin/cloud-init")
 _FLOW: Final = re.compile(r"^datasource_list[ \t]*:[ \t]*\[([^\[\]]*)\]", re.MULTILINE)
@@ -62,10 +70,14 @@ class CloudInit:
         return not any(_SEED_SOURCES.get(name, "") in before for name in names)
 
 
-def is_active(guest: ReadableGuest) -> bool:
-    """Tell whether cloud-init is there and not turned off by its file (cloud-init(1))."""
+def is_active(guest: ReadableGuest, arguments: Sequence[str] = ()) -> bool:
+    """Tell whether cloud-init is there and not turned off (cloud-init's documentation).
+
+    By its file, by a mask of one of its units, or by the kernel's `arguments`.
+    """
     there = any(paths.is_file(guest, path) for path in _PROGRAMS)
-    return there and paths.kind(guest, _DISABLED) is None
+    off = paths.kind(guest, _DISABLED) is not None or _ARGUMENT in arguments
+    return there and not off and not any(is_masked(guest, unit) for unit in _UNITS)
 
 
 def inspect_cloud_init(guest: ReadableGuest) -> CloudInit | None:

@@ -18,8 +18,9 @@ class WriteFile:
     """Make `path` a regular file with the content `data`, keeping the original at `backup`.
 
     `before` is the digest of what is replaced, None for a new file; `backup` is None where there
-    is no original, or an earlier change of the plan keeps it. A replaced file keeps its
-    extended attributes; a new one gets `attributes` (its SELinux label, where the guest has any).
+    is no original, it is to be gone (`before` is its size), or an earlier change keeps it. A
+    replaced file keeps its extended attributes; a new one gets `attributes` (its SELinux label,
+    where the guest has any).
     """
 
     code: str
@@ -62,7 +63,7 @@ class AppendFile:
 class RemoveFile:
     """Take the file or symlink `path` away; a file is kept at `backup`.
 
-    `before` is the file's digest, or `-> target` of a link.
+    `before` is the file's digest, its size where none is kept, or `-> target` of a link.
     """
 
     code: str

@@ -24,3 +24,8 @@ class Stat:
     uid: int
     gid: int
     size: int
+
+    @property
+    def in_bytes(self) -> str:
+        """What a plan tells a file by that is to be gone: a log may be a terabyte of holes."""
+        return f"{self.size} bytes"

@@ -28,6 +28,9 @@ _LOGS: Final = "/var/log"
 _CLOUD: Final = "/var/lib/cloud"
 _DEPTH: Final = 12
 _MOST_FILES: Final = 20000
+# Of a unit that is for the first boot of all (systemd.unit(5)).
+_FIRST_BOOT: Final = b"ConditionFirstBoot=yes"
+_UNIT: Final = 64 << 10
 
 
 def run(context: Context) -> None:
@@ -36,7 +39,7 @@ def run(context: Context) -> None:
         return
     guest = context.guest
     _machine_id(guest)
-    _host_keys(guest)
+    _host_keys(guest, context.facts)
     _discard(guest, "dhcp_leases", "a lease is one machine's, and its network's")
     _discard(guest, "random_seeds", "two machines must not start with the same random numbers")
     _loader_seeds(guest, context.facts.esps)
@@ -59,14 +62,17 @@ def _machine_id(guest: RecordingGuest) -> None:
         guest.discard("/var/lib/dbus/machine-id", code=_CODE, reason=reason)
 
 
-def _host_keys(guest: RecordingGuest) -> None:
+def _host_keys(guest: RecordingGuest, facts: Facts) -> None:
     """Plan that the SSH host keys are gone, where something makes new ones."""
-    if _makes_host_keys(guest):
+    rows = ["dropbear_keys"]
+    if _makes_host_keys(guest, facts):
         _discard(guest, "host_keys", "every machine makes its own host keys at its first boot")
-        return
+    else:
+        rows.append("host_keys")
     found = [
         path
-        for pattern in load("linux")["generalize"]["host_keys"]
+        for row in rows
+        for pattern in load("linux")["generalize"][row]
         for path in paths.glob(guest, pattern)
     ]
     if found:
@@ -76,19 +82,26 @@ def _host_keys(guest: RecordingGuest) -> None:
                 "ssh-host-keys-kept",
                 f"{len(found)} SSH host key files are kept: nothing in this system makes new ones"
                 " at boot, and the SSH server does not start without",
-                "install cloud-init in the machine, or run `rm /etc/ssh/ssh_host_*;"
-                " dpkg-reconfigure openssh-server` in every instance",
+                "install cloud-init in the machine, or make new ones in every instance (`rm"
+                " /etc/ssh/ssh_host_*; dpkg-reconfigure openssh-server`, or dropbearkey)",
             )
         )
 
 
-def _makes_host_keys(guest: RecordingGuest) -> bool:
+def _makes_host_keys(guest: RecordingGuest, facts: Facts) -> bool:
     makers = load("linux")["generalize"]["host_key_makers"]
-    if cloud.is_active(guest) or any(paths.is_file(guest, path) for path in makers):
+    loader = facts.linux.bootloader
+    arguments = loader.default.arguments if loader and loader.default else ()
+    if cloud.is_active(guest, arguments) or any(_is_maker(guest, path) for path in makers):
         return True
     # The System V scripts of EL and SUSE do it themselves; Debian's does not.
     scripts = [f"{directory}/sshd" for directory in services.SCRIPTS]
     return any("keygen" in (paths.text(guest, script) or "") for script in scripts)
+
+
+def _is_maker(guest: RecordingGuest, path: str) -> bool:
+    """Tell whether a unit or program is there that may run: this is no first boot to systemd."""
+    return paths.is_file(guest, path) and _FIRST_BOOT not in guest.head(path, length=_UNIT)
 
 
 def _loader_seeds(guest: RecordingGuest, esps: tuple[Mount, ...]) -> None:

@@ -36,6 +36,8 @@ _MODULE_LIMIT: Final = 1 << 20
 _GRUB_NAMES: Final = {TableType.MBR: "msdos", TableType.GPT: "gpt"}
 _REASON: Final = "partitions have other identifiers in another partition table"
 _REINSTALL: Final = "reinstall GRUB in the machine (grub-install), or leave --partition-table out"
+# UAPI.2, Discoverable Partitions.
+_XBOOTLDR: Final = "bc13c2ff-59e6-4262-a352-b275fd6f7172"
 
 
 def run(context: Context) -> None:
@@ -49,7 +51,12 @@ def run(context: Context) -> None:
         core = _core(context.guest, conversion, names)
     except FormatError as error:
         context.guest.note(
-            Finding(Severity.ERROR, "table-bootloader", f"GRUB cannot follow: {error}", _REINSTALL)
+            Finding(
+                Severity.ERROR,
+                "table-bootloader",
+                f"the boot loader cannot follow: {error}",
+                _REINSTALL,
+            )
         )
         return
     _record(context.guest, conversion, core)
@@ -119,6 +126,8 @@ def _check_efi(context: Context, conversion: Conversion) -> None:
         loader = view.fallback(esp)
         if loader is not None and loader.program.kind is Kind.SHIM:
             loader = view.second_stage(loader)
+        if loader is not None and loader.program.kind is Kind.SYSTEMD_BOOT:
+            _check_systemd_boot(conversion)
         if loader is None or loader.program.kind is not Kind.GRUB:
             continue
         module, modules = f"part_{_GRUB_NAMES[conversion.table]}", loader.program.modules
@@ -127,6 +136,14 @@ def _check_efi(context: Context, conversion: Conversion) -> None:
                 f"{loader.path} was made for the old table ({modules.prefix}), and a program that"
                 " may be signed is not changed"
             )
+
+
+def _check_systemd_boot(conversion: Conversion) -> None:
+    types = {partition.type.lower() for partition in conversion.disk.partitions}
+    if conversion.table is TableType.MBR and _XBOOTLDR in types:
+        raise FormatError(
+            "systemd-boot finds its entries by a type of partition (XBOOTLDR) that only a GPT has"
+        )
 
 
 # --- names ----------------------------------------------------------------------------------------
@@ -159,11 +176,12 @@ class _Names:
         return match[0] if new is None else f"{match['before']}{new}"
 
     def _by_label(self, match: re.Match[str]) -> str:
-        new = self._labels.get(match["value"])
+        new = self._labels.get(_unescaped(match["quoted"] or match["value"]))
         if new is None:
             return match[0]
         before = match["before"].replace("LABEL", "UUID").replace("label", "uuid")
-        return f"{before}{new}"
+        quote = match["quote"] or ""
+        return f"{before}{quote}{new}{quote}"
 
     def _by_grub(self, match: re.Match[str]) -> str:
         number = self._numbers.get(int(match["number"]))
@@ -174,12 +192,24 @@ _BY_UUID: Final = re.compile(
     r"(?P<before>\bPARTUUID=[\"']?|/dev/disk/by-partuuid/)(?P<value>[0-9A-Fa-f-]{11,36})(?![\w-])",
 )
 _BY_LABEL: Final = re.compile(
-    r"(?P<before>\bPARTLABEL=[\"']?|/dev/disk/by-partlabel/)(?P<value>[^\s\"',]{1,72})"
+    r"(?P<before>\bPARTLABEL=|/dev/disk/by-partlabel/)"
+    r"(?:(?P<quote>[\"'])(?P<quoted>[^\"'\n]{1,144})(?P=quote)|(?P<value>[^\s\"',]{1,144}))"
 )
+# Of fstab(5) and of udev's links.
+_ESCAPE: Final = re.compile(r"\\([0-3][0-7]{2}|x[0-9A-Fa-f]{2})")
 # As GRUB names the partitions of the first disk: hd0,gpt2 or, of the disk it is on, (,gpt2).
 _BY_GRUB: Final = re.compile(
     r"(?P<before>(?:\b(?:hd|ahci|ata)0|(?<=\()),)(?:gpt|msdos)(?P<number>\d{1,3})\b"
 )
+
+
+def _unescaped(text: str) -> str:
+    def decode(match: re.Match[str]) -> str:
+        digits = match[1]
+        code = int(digits[1:], 16) if digits.startswith("x") else int(digits, 8)
+        return bytes([code]).decode("latin-1")
+
+    return _ESCAPE.sub(decode, text).encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 def _rename(context: Context, names: _Names) -> None:
@@ -189,6 +219,21 @@ def _rename(context: Context, names: _Names) -> None:
     for pattern in load("partitions")["references"]["environments"]:
         for path in paths.glob(guest, pattern):
             _edit(guest, path, lambda data: _environment(data, names))
+
+    for pattern in load("partitions")["references"]["units"]:
+        for path in paths.glob(guest, pattern):
+            text = paths.text(guest, path) or ""
+            if names.renamed(text) != text:
+                guest.note(_lost_unit(path))
+
+
+def _lost_unit(path: str) -> Finding:
+    return Finding(
+        Severity.WARNING,
+        "unit-device-missing",
+        f"{path} is for a partition by its entry in the old table: it will not be found",
+        "make it a line of /etc/fstab in the machine, and export it again",
+    )
 
 
 def _files(context: Context) -> Iterator[str]:

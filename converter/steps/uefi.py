@@ -51,7 +51,13 @@ def run(context: Context) -> None:
 
 def _is_ready(view: EfiView, esp: Mount) -> bool:
     loader = view.fallback(esp)
-    return loader is not None and not view.lacking(esp, loader)
+    if loader is None or view.lacking(esp, loader):
+        return False
+    # What is of no kind that is known here may start the guest, or be another system's, a shell, a
+    # memory test: where a loader is there that does start it, that is taken.
+    return loader.program.kind is not Kind.OTHER or all(
+        view.lacking(esp, vendor) for vendor in view.vendors(esp)
+    )
 
 
 def _prepare(guest: RecordingGuest, view: EfiView, esp: Mount) -> Finding | None:

@@ -16,16 +16,19 @@ from converter.model import (
     Facts,
     Finding,
     Initramfs,
+    Licence,
     Mount,
     Policy,
     Severity,
     Source,
     Volume,
     VolumeGroup,
+    Wanted,
 )
 from converter.policy import (
     choose_boot_mode,
     is_refused,
+    judge_as_is,
     judge_guest,
     judge_source,
     tolerated,
@@ -303,6 +306,22 @@ def test_the_service_refuses_some_of_what_inspection_tells(
 ) -> None:
     found = [Finding(Severity.INFO, code, "x"), Finding(Severity.INFO, "other", "x")]
     assert [item.severity for item in under(policy, found)] == [severity, Severity.INFO]
+
+
+@pytest.mark.parametrize("facts", [FACTS, windows()])
+def test_what_is_asked_for_of_a_guest_as_it_is(facts: Facts) -> None:
+    for possible in (frozenset({BIOS}), frozenset({UEFI})):
+        found = replace(facts, boot_modes=possible)
+        assert judge_as_is(found, Wanted(as_is=True)) == ()
+        for mode in (BIOS, UEFI):
+            wanted = Wanted(as_is=True, boot_mode=mode)
+            codes = [finding.code for finding in judge_as_is(found, wanted)]
+            assert codes == ([] if mode in possible else ["boot-mode-impossible"])
+
+
+def test_a_licence_of_aws_for_a_linux_as_it_is() -> None:
+    wanted = Wanted(as_is=True, licence=Licence.AWS)
+    assert [finding.code for finding in judge_as_is(FACTS, wanted)] == ["licence-impossible"]
 
 
 def test_a_guest_that_is_handed_off_as_it_is_is_not_refused() -> None:

@@ -12,6 +12,7 @@ from converter.inspection import Inspection
 from converter.inspection.storage import Storage
 from converter.model import (
     BootEntry,
+    BootMode,
     ConvertTable,
     Facts,
     FileKind,
@@ -21,6 +22,8 @@ from converter.model import (
     TableType,
     WriteFile,
 )
+from converter.steps.step import Options
+from tests.unit.disk.test_conversion import mbr_image, primary
 from tests.unit.samples import FACTS, KERNEL, LINUX
 
 if TYPE_CHECKING:
@@ -56,13 +59,15 @@ def problems(
     planned: Plan = Plan(()),  # noqa: B008 - it is frozen
     *,
     done: Plan = Plan(()),  # noqa: B008 - it is frozen
+    options: Options | None = None,
 ) -> str:
     """Give what `verify` complains of, "" if it does not."""
     monkeypatch.setattr(verification, "make_plan", lambda *_arguments: planned)
     guest = MemoryGuest({**FILES, **(files or {})})
     before = Inspection(facts(entry("root=/dev/sda1")), STORAGE, ())
     try:
-        verification.verify(guest, before, Inspection(after, STORAGE, ()), done)
+        inspection = Inspection(after, STORAGE, ())
+        verification.verify(guest, before, inspection, done, options=options)
     except ConversionError as error:
         return error.message
     return ""
@@ -146,6 +151,16 @@ def test_drivers_that_are_missing_still(monkeypatch: pytest.MonkeyPatch) -> None
 def test_firmware_that_does_not_start_it_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     after = replace(facts(entry("root=UUID=1")), boot_modes=frozenset())
     assert "legacy-bios" in problems(monkeypatch, after)
+
+
+def test_a_loader_that_was_given_up_for_uefi(monkeypatch: pytest.MonkeyPatch) -> None:
+    after = replace(facts(entry("root=UUID=1")), boot_modes=frozenset({BootMode.UEFI}))
+    conversion = mbr_image(primary(1, 2048, 4096)).prepared(TableType.GPT)
+    assert conversion.core
+    for core, expected in ((b"", False), (conversion.core, True)):
+        options = Options(conversion=replace(conversion, core=core))
+        found = problems(monkeypatch, after, options=options)
+        assert ("does not start by legacy-bios" in found) is expected
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from converter.errors import GuestError
 from converter.guest.memory import MemoryGuest, Node
 from converter.guest.recording import RecordingGuest
 from converter.guest.replay import replay
@@ -17,6 +18,7 @@ from tests.unit.samples import FACTS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+FIRST_BOOT = "[Unit]\nConditionFirstBoot=yes\n"
 KEYS = {"/etc/ssh/ssh_host_rsa_key": "PRIVATE", "/etc/ssh/ssh_host_rsa_key.pub": "ssh-rsa AAAA"}
 
 
@@ -63,6 +65,7 @@ def test_a_link_to_the_machine_id_stays() -> None:
         {"/usr/lib/systemd/system/sshd-keygen@.service": "[Unit]\n"},
         {"/usr/sbin/sshd-gen-keys-start": "#!/bin/sh\n"},
         {"/etc/rc.d/init.d/sshd": "do_rsa_keygen() {\n"},
+        {"/usr/lib/systemd/system/sshd-keygen.service": FIRST_BOOT, "/usr/bin/cloud-init": ""},
     ],
 )
 def test_host_keys_go_where_new_ones_are_made(maker: Mapping[str, str]) -> None:
@@ -73,12 +76,45 @@ def test_host_keys_go_where_new_ones_are_made(maker: Mapping[str, str]) -> None:
     assert not any("PRIVATE" in diff for diff in done.diffs)
 
 
-def test_host_keys_stay_where_nothing_makes_new_ones() -> None:
-    """Debian without cloud-init: the package makes them once, when it is installed."""
-    found = guest({**KEYS, "/etc/init.d/ssh": "#!/bin/sh\ncheck_config\n"})
+@pytest.mark.parametrize(
+    "files",
+    [
+        # Debian without cloud-init: the package makes them once, when it is installed.
+        {"/etc/init.d/ssh": "#!/bin/sh\ncheck_config\n"},
+        # Debian 13: a machine whose id is empty is not at its first boot.
+        {"/usr/lib/systemd/system/sshd-keygen.service": FIRST_BOOT},
+        {
+            "/usr/bin/cloud-init": "",
+            "/etc/systemd/system/cloud-init.service": Node(FileKind.SYMLINK, b"/dev/null"),
+        },
+        {"/usr/bin/cloud-init": "", "/etc/cloud/cloud-init.disabled": ""},
+    ],
+)
+def test_host_keys_stay_where_nothing_makes_new_ones(files: Mapping[str, str | Node]) -> None:
+    found = guest({**KEYS, **files})
     done = made(found)
     assert found.read("/etc/ssh/ssh_host_rsa_key") == b"PRIVATE"
     assert [finding.code for finding in done.findings] == ["ssh-host-keys-kept"]
+
+
+def test_dropbear_s_keys_stay_and_are_told() -> None:
+    found = guest({"/etc/dropbear/dropbear_rsa_host_key": b"\0", "/usr/bin/cloud-init": ""})
+    assert [finding.code for finding in made(found).findings] == ["ssh-host-keys-kept"]
+
+
+def test_a_log_is_not_read_for_being_emptied() -> None:
+    class Unread(MemoryGuest):
+        def digest(self, path: str) -> str:
+            raise AssertionError(path)
+
+    found = Unread({"/etc/machine-id": "0" * 32, "/var/log/lastlog": "x", "/var/log/a.gz": "y"})
+    made(found)
+    assert found.list("/var/log") == ("lastlog",)
+    done = plan(guest({"/var/log/lastlog": "x"}))
+    with pytest.raises(GuestError) as caught:
+        replay(done, guest({"/var/log/lastlog": "more"}), progress=lambda _: None)
+    assert caught.value.code == "plan-outdated"
+    assert "found 4 bytes, expected 1 bytes" in caught.value.message
 
 
 def test_leases_and_seeds_go() -> None:

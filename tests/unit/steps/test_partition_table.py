@@ -127,6 +127,8 @@ NAMED = gpt_image(part(1, 34, 2014, GPT_PARTS[0].type), part(2, 2048, 4096, name
          "set root='hd0,msdos3'\nsearch --hint=ahci0,msdos3 --hint=hd1,gpt3\n"),
         ("/boot/loader/entries/a.conf", f"options root=PARTUUID={OLD[3]}\n",
          f"options root=PARTUUID={NEW[3]}\n"),
+        ("/etc/systemd/system/data.mount", f"[Mount]\nWhat=/dev/disk/by-partuuid/{OLD[3]}\n",
+         f"[Mount]\nWhat=/dev/disk/by-partuuid/{NEW[3]}\n"),
         ("/boot/efi/EFI/debian/grub.cfg", "search.fs_uuid 1 root hd0,gpt3\n",
          "search.fs_uuid 1 root hd0,msdos3\n"),
     ],
@@ -161,6 +163,40 @@ def test_labels_of_partitions_become_identifiers() -> None:
     assert recording.read("/etc/fstab").decode() == (
         f"PARTUUID={new} / ext4\n/dev/disk/by-partuuid/{new} /x\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("PARTLABEL=my\\040data /x", "PARTUUID={} /x"),
+        ('PARTLABEL="my data" /x', 'PARTUUID="{}" /x'),
+        ("/dev/disk/by-partlabel/my\\x20data /x", "/dev/disk/by-partuuid/{} /x"),
+        ('root=PARTLABEL="my other"', 'root=PARTLABEL="my other"'),
+    ],
+)
+def test_labels_with_blanks(before: str, after: str) -> None:
+    named = gpt_image(part(1, 34, 2014, GPT_PARTS[0].type), part(2, 2048, 4096, name="my data"))
+    conversion = named.prepared(TableType.MBR)
+    _, recording = plan({"/etc/fstab": f"{before}\n"}, conversion)
+    new = conversion.partitions[0].uuid
+    assert recording.read("/etc/fstab").decode() == f"{after.format(new)}\n"
+
+
+def test_a_swap_unit_is_told() -> None:
+    path = f"/etc/systemd/system/dev-disk-by\\x2dpartuuid-{OLD[3]}.swap"
+    planned, _ = plan({path: f"[Swap]\nWhat=/dev/disk/by-partuuid/{OLD[3]}\n"})
+    assert [finding.code for finding in planned.findings] == ["unit-device-missing"]
+    assert len(planned.changes) == 1
+
+
+def test_systemd_boot_needs_a_gpt_for_its_entries() -> None:
+    xbootldr = "bc13c2ff-59e6-4262-a352-b275fd6f7172"
+    image = gpt_image(part(1, 34, 2014, GPT_PARTS[0].type), part(2, 2048, 4096, xbootldr))
+    files = {"/boot/efi/EFI/BOOT/BOOTX64.EFI": efi_programs.systemd_boot()}
+    conversion = replace(image.prepared(TableType.MBR), core=b"")
+    planned, _ = plan(files, conversion, mode=BootMode.UEFI)
+    assert [finding.code for finding in planned.findings] == ["table-bootloader"]
+    assert planned.changes == ()
 
 
 def test_the_environment_block_keeps_its_size() -> None:

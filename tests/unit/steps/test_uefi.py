@@ -107,6 +107,14 @@ def test_a_fallback_that_starts_nothing_is_replaced_and_kept(broken: bytes) -> N
     assert found.read("/boot/efi/EFI/BOOT/.BOOTX64.EFI.converter-orig") == broken
 
 
+def test_a_program_that_starts_something_else_is_replaced_and_kept() -> None:
+    other = efi_programs.pe((b".text", b"bootmgfw"))
+    found = guest({**SHIM_CHAIN, "EFI/BOOT/BOOTX64.EFI": other})
+    made(found)
+    assert found.read(FALLBACK) == efi_programs.shim()
+    assert found.read("/boot/efi/EFI/BOOT/.BOOTX64.EFI.converter-orig") == other
+
+
 def test_the_loader_of_a_system_that_is_gone_is_replaced() -> None:
     esp: Files = {
         "EFI/BOOT/BOOTX64.EFI": efi_programs.grub("/EFI/ubuntu"),
