@@ -186,7 +186,9 @@ def target(facts: LinuxFacts | WindowsFacts) -> Target:
 def _windows(facts: WindowsFacts) -> Target:
     dotnet = ["dotnet"] if facts.dotnet >= _DOTNET_45 else []
     # Names of services have no case; a bundle gives its own as its vendor writes it.
-    services = {name.upper() for name in facts.services.keys() - facts.stand_ins}
+    drivers = {name for row in load("windows")["drivers"].values() for name in row["services"]}
+    off = {name.upper() for name in drivers - facts.drivers}
+    services = {name.upper() for name in facts.services.keys() - facts.stand_ins} - off
     driven = [bundle.provides for bundle in definitions() if bundle.provides.upper() in services]
     return Target(
         Family.WINDOWS,

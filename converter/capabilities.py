@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from converter.data import load
-from converter.model import Capabilities, ServiceStart, WindowsFacts
+from converter.model import Capabilities, WindowsFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,15 +39,12 @@ def staged(payloads: Iterable[Provided]) -> frozenset[str]:
 def has_windows_driver(facts: WindowsFacts, name: str) -> bool:
     """Tell whether a Windows drives the device of data/windows.toml's `[drivers.name]`.
 
-    A driver of disks counts when it starts with the machine, and its file is there; another one
-    when its service is there and not disabled.
+    Its file must be there: a driver of disks counts when it starts with the machine, another one
+    when it is not disabled.
     """
     row = load("windows")["drivers"][name]
-    if row["boot"]:
-        return not facts.boot_drivers.isdisjoint(row["services"])
-    starts = {service.upper(): start for service, start in facts.services.items()}
-    off = ServiceStart.DISABLED
-    return any(starts.get(service.upper(), off) < off for service in row["services"])
+    there = facts.boot_drivers if row["boot"] else facts.drivers
+    return not there.isdisjoint(row["services"])
 
 
 def is_blocked(facts: LinuxFacts, name: str) -> bool:

@@ -21,7 +21,7 @@ from converter.inspection.windows_values import number, text, texts
 from converter.model import NetworkAdapter, ProductType, ServiceStart, WindowsFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from converter.formats.registry import Reader, Value
     from converter.guest.protocol import ReadableGuest
@@ -111,6 +111,7 @@ def inspect_windows(guest: ReadableGuest, registry: Registry, root: str) -> Wind
     product_type = _product_type(registry)
     release = find_release(build, product_type)
     services = dict(_services(registry))
+    drivers = frozenset(_drivers(guest, registry, root, services))
     data = load("windows")
     return WindowsFacts(
         product=_product(text(named.get("PRODUCTNAME")), release),
@@ -131,7 +132,8 @@ def inspect_windows(guest: ReadableGuest, registry: Registry, root: str) -> Wind
         image_state=_image_state(registry),
         services=services,
         stand_ins=frozenset(_stand_ins(registry, data["drivers"])),
-        boot_drivers=frozenset(_boot_drivers(guest, registry, root, services)),
+        drivers=drivers,
+        boot_drivers=frozenset(_boot_drivers(registry, drivers, services)),
         adapters=tuple(_adapters(registry)),
         roles=_present(data["roles"], services),
         agents=_present(data["agents"], services),
@@ -239,22 +241,31 @@ def _stand_ins(registry: Registry, drivers: dict[str, Any]) -> Iterator[str]:
             yield name
 
 
-def _boot_drivers(
+def _drivers(
     guest: ReadableGuest, registry: Registry, root: str, services: dict[str, int]
 ) -> Iterator[str]:
-    """Give the known drivers that really start with the machine, their file being there."""
+    """Give the known drivers that are not disabled, their file being there."""
     data = load("windows")
     known = {name for row in data["drivers"].values() for name in row["services"]}
     known |= {*data["boot_services"]["names"]}
     by_name = {name.upper(): name for name in services}
     for name in known:
         found = by_name.get(name.upper())
-        if found is None or services[found] != ServiceStart.BOOT:
-            continue
-        if any(override(registry, found)):
+        if found is None or services[found] >= ServiceStart.DISABLED:
             continue
         path = image_path(registry.control(rf"Services\{found}", "ImagePath"), found)
         if caseless.has_file(guest, root, path):
+            yield name
+
+
+def _boot_drivers(
+    registry: Registry, drivers: Iterable[str], services: dict[str, int]
+) -> Iterator[str]:
+    """Give those of `drivers` that really start with the machine."""
+    by_name = {name.upper(): name for name in services}
+    for name in drivers:
+        found = by_name[name.upper()]
+        if services[found] == ServiceStart.BOOT and not any(override(registry, found)):
             yield name
 
 

@@ -51,7 +51,8 @@ class WindowsFacts:
     four hexadecimal digits. `image_state` is what sysprep left. `current_control_set` is the one
     that it starts with next. `services` are those of it with the number that says when they start,
     without those that have none.
-    `boot_drivers` are those of them that start before the boot volume is found, and are there.
+    `drivers` are those of EC2's devices that are not off, and are there; `boot_drivers` those of
+    them that start before the boot volume is found.
     `stand_ins` are drivers that an earlier conversion put in before their package is installed.
     `remote_desktop` says what keeps it from being used, `automatic_logon` whom it is for; both are
     "" where there is nothing to be said. `dotnet` is the release of .NET Framework 4. `physical`
@@ -75,6 +76,7 @@ class WindowsFacts:
     current_control_set: str
     image_state: str
     services: dict[str, int]
+    drivers: frozenset[str]
     boot_drivers: frozenset[str]
     stand_ins: frozenset[str]
     adapters: tuple[NetworkAdapter, ...]

@@ -122,7 +122,7 @@ _FURTHER: Final = {
     State.DOMAIN_CONTROLLER: {"NTDS": _own(r"%SystemRoot%\System32\lsass.exe")},
 }
 # Those that decide what a guest can be started from.
-STORAGE: Final = ("stornvme", "storahci", "intelide", "pciide", "atapi")
+STORAGE: Final = ("pci", "stornvme", "storahci", "intelide", "pciide", "atapi")
 
 # INF, its class, the devices that it binds, and the service that drives them.
 _BINDINGS: Final = (

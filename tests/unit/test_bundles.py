@@ -103,8 +103,18 @@ SERVER = windows_samples.facts()
         ({"dotnet": 378_389}, {"dotnet"}, set()),
         ({"agents": ("ec2launch-v2",)}, {"ec2launch-v2"}, set()),
         # Services are written in any case; a bundle names them as its vendor does.
-        ({"services": {"AWSNVME": 0, "XenVbd": 0}}, {"AWSNVMe", "xenvbd"}, {"ena"}),
-        ({"services": {"Ena": 3, "VXN": 3}}, {"ena", "vxn"}, {"AWSNVMe"}),
+        (
+            {"services": {"AWSNVME": 0, "XenVbd": 0}, "drivers": frozenset({"AWSNVMe", "xenvbd"})},
+            {"AWSNVMe", "xenvbd"},
+            {"ena"},
+        ),
+        (
+            {"services": {"Ena": 3, "VXN": 3}, "drivers": frozenset({"ena", "vxn"})},
+            {"ena", "vxn"},
+            {"AWSNVMe"},
+        ),
+        # Without its file, or disabled, a service is none.
+        ({"services": {"Ena": 3, "VXN": 3}, "drivers": frozenset({"vxn"})}, {"vxn"}, {"ena"}),
     ],
 )
 def test_what_a_windows_has(changed: dict[str, Any], there: set[str], absent: set[str]) -> None:

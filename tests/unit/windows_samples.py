@@ -309,6 +309,7 @@ def _renamed(found: Filesystem, device: str) -> Filesystem:
 def _files() -> Files:
     files: Files = {
         "/Windows/System32/cmd.exe": PROGRAM,
+        "/Windows/System32/winload.exe": b"winload for BIOS",
         "/Windows/Boot/PCAT/bootmgr": b"bootmgr for BIOS",
         "/Windows/Boot/PCAT/bootnxt": b"bootnxt",
         "/Windows/Boot/PCAT/memtest.exe": b"memtest",

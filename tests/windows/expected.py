@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.windows.hives import Keys
 
 # Drivers of Windows' own that the boot disk may hang on.
-_STORAGE: Final = ("stornvme", "storahci", "msahci", "intelide", "pciide", "atapi")
+_STORAGE: Final = ("pci", "stornvme", "storahci", "msahci", "intelide", "pciide", "atapi")
 _TOOLS: Final = ("VMTools", "VGAuthService", "vmci", "vsock", "vmhgfs", "VMMemCtl")
 _STATIC: Final = ("IPAddress", "SubnetMask", "DefaultGateway", "DefaultGatewayMetric")
 _SCSI: Final = "{4D36E97B-E325-11CE-BFC1-08002BE10318}"

@@ -11,6 +11,7 @@ Windows made.
 
 from __future__ import annotations
 
+import re
 import struct
 import uuid
 import zipfile
@@ -27,6 +28,7 @@ from converter.formats import FormatError
 from converter.formats.registry import binary, dword, expand_sz, multi_sz, sz
 from converter.guest import caseless
 from converter.inspection.windows import STAND_IN, image_path
+from converter.inspection.windows_values import number, text
 from converter.model import Finding, ServiceStart, Severity
 from converter.steps.step import Step
 from converter.steps.windows.registry import Editing, registry_of
@@ -52,6 +54,9 @@ _BUS_PCI: Final = "5"
 _SCSI_ADAPTER: Final = "{4D36E97B-E325-11CE-BFC1-08002BE10318}"
 # FILETIME counts from 1601, in units of 100 ns.
 _EPOCH: Final = datetime(1601, 1, 1, tzinfo=UTC)
+# The disks of EC2 in that database: by their own numbers, and as NVMe of any maker.
+_NVME_CLASS: Final = "PCI#CC_010802"
+_NVME: Final = re.compile(r"PCI#(?:CC_0108(?:02)?|VEN_1D0F&DEV_.*)", re.IGNORECASE)
 _MOST_DEVICES: Final = 200
 # What a version of Windows, 6.1 or 10.0, has in its numbers and more.
 _DIGITS: Final = 9
@@ -65,6 +70,8 @@ _UPDATES: Final = r"Microsoft\Windows\CurrentVersion\Component Based Servicing\P
 _SHA2_UPDATES: Final = tuple(
     f"Package_for_{name}~" for name in ("KB3033929", "KB4474419", "RollupFix")
 )
+# What the servicing stack calls superseded, installed and permanent.
+_INSTALLED: Final = frozenset({0x50, 0x70, 0x80})
 _NO_SHA2: Final = Finding(
     Severity.WARNING,
     "sha2-missing",
@@ -76,7 +83,9 @@ _NO_SHA2: Final = Finding(
 
 def run(context: Context) -> None:
     """Plan the driver, where Windows has none that starts with the machine."""
-    if _has_own(context):
+    own = _own(context)
+    if own:
+        _bind(context, own)
         return
     provided = next(_packages(context), None)
     if provided is None:
@@ -98,8 +107,13 @@ def run(context: Context) -> None:
 
 def _reads_sha2(context: Context) -> bool:
     """Tell whether an update is installed without which Windows 7 knows no SHA-2 signatures."""
-    names = registry_of(context).software.subkeys(_UPDATES)
-    return any(name.startswith(_SHA2_UPDATES) for name in names)
+    software = registry_of(context).software
+    states = (
+        number(software.value(rf"{_UPDATES}\{name}", "CurrentState"))
+        for name in software.subkeys(_UPDATES)
+        if name.startswith(_SHA2_UPDATES)
+    )
+    return any(state is None or state in _INSTALLED for state in states)
 
 
 def _identifiers(system: Reader) -> Iterator[str]:
@@ -113,22 +127,41 @@ def _identifiers(system: Reader) -> Iterator[str]:
     yield from found
 
 
-def _has_own(context: Context) -> bool:
-    """Tell whether a driver of EC2's disks is there; `boot_services` has seen to its start.
+def _own(context: Context) -> str:
+    """Give the driver of EC2's disks that is there, "" if none; `boot_services` has seen to it.
 
     It must be in the control set that Windows starts with.
     """
     registry = registry_of(context)
     root = context.facts.windows.root
-    return any(
-        registry.system.exists(rf"{registry.current}\Services\{service}")
-        and caseless.has_file(
-            context.guest,
-            root,
-            image_path(registry.control(rf"Services\{service}", "ImagePath"), service),
-        )
-        for service in load("windows")["drivers"]["nvme"]["services"]
-    )
+    for service in load("windows")["drivers"]["nvme"]["services"]:
+        if registry.system.exists(rf"{registry.current}\Services\{service}"):
+            image = registry.control(rf"Services\{service}", "ImagePath")
+            if caseless.has_file(context.guest, root, image_path(image, service)):
+                return str(service)
+    return ""
+
+
+def _bind(context: Context, service: str) -> None:
+    """Plan that Windows takes its own driver for a disk that it did not have before.
+
+    Since Windows 8 the database of drivers tells, which has all that are installed; before, what
+    is in this one alone.
+    """
+    reason = "Windows starts new disks with the drivers that are named here alone"
+    editing = Editing(context, _CODE, reason)
+    registry = editing.registry
+    if registry.system.exists(DATABASE):
+        return
+    for control_set in registry.control_sets:
+        top = rf"{control_set}\{CRITICAL_DEVICES}"
+        names = [name for name in registry.system.subkeys(top) if _NVME.fullmatch(name)]
+        if not any(
+            text(registry.system.value(rf"{top}\{name}", "Service")).upper() == service.upper()
+            for name in names
+        ):
+            editing.set_system(rf"{top}\{_NVME_CLASS}", "Service", sz(service))
+            editing.set_system(rf"{top}\{_NVME_CLASS}", "ClassGUID", sz(_SCSI_ADAPTER))
 
 
 def _packages(context: Context) -> Iterator[Provided]:

@@ -16,6 +16,7 @@ from converter.data import load
 from converter.formats.registry import dword
 from converter.guest import caseless
 from converter.inspection.windows import image_path
+from converter.inspection.windows_values import number
 from converter.model import ServiceStart
 from converter.steps.step import Step
 from converter.steps.windows.registry import Editing
@@ -35,6 +36,17 @@ def run(context: Context) -> None:
             if caseless.has_file(context.guest, root, path):
                 editing.set_system(key, "Start", dword(ServiceStart.BOOT))
                 editing.delete_system_key(rf"{key}\StartOverride")
+    _allow_new_disks(context)
+
+
+def _allow_new_disks(context: Context) -> None:
+    """Plan that no policy keeps disks from being started that the machine did not have."""
+    reason = "a policy keeps Windows from starting disks that are new to it"
+    editing = Editing(context, "boot-driver", reason)
+    for key in editing.keys(r"Control\PnP"):
+        for name in load("windows")["boot_services"]["policies"]:
+            if number(editing.registry.system.value(key, name)):
+                editing.set_system(key, name, dword(0))
 
 
 def _applies(_facts: Facts) -> bool:

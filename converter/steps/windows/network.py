@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _STATIC: Final = ("IPAddress", "SubnetMask", "DefaultGateway", "DefaultGatewayMetric")
 _DHCP_CLIENT: Final = r"Services\Dhcp"
+# Remote Desktop's; its LanAdapter is the number of a card, 0 for all.
+_LISTENER: Final = r"Control\Terminal Server\WinStations\RDP-Tcp"
 # Machines that saw many cards keep some hundreds.
 _MOST_ADAPTERS: Final = 2000
 
@@ -39,6 +41,10 @@ def run(context: Context) -> None:
     for key in (*_adapters(editing), *_keys(editing, INTERFACES_6)):
         if text(editing.registry.system.value(key, "NameServer")):
             editing.set_system(key, "NameServer", sz(""))
+    listener = Editing(context, "remote-desktop-card", "the card that it listened on is not there")
+    for key in listener.keys(_LISTENER):
+        if number(listener.registry.system.value(key, "LanAdapter")):
+            listener.set_system(key, "LanAdapter", dword(0))
     client = Editing(context, "dhcp-client", "without its service no address is asked for")
     for key in client.keys(_DHCP_CLIENT):
         if (number(client.registry.system.value(key, "Start")) or 0) > ServiceStart.AUTOMATIC:

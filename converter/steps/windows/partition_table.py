@@ -36,6 +36,7 @@ _PROGRAMS: Final = (
     ("Boot/PCAT/bootnxt", "BOOTNXT"),
     ("Boot/PCAT/memtest.exe", "Boot/memtest.exe"),
 )
+_LOADER: Final = "System32/winload.exe"
 _MOUNTED_DEVICES: Final = "MountedDevices"
 _CODE: Final = "boot-by-bios"
 _REASON: Final = "the disk is to start by BIOS, from an MBR"
@@ -76,6 +77,9 @@ def _programs(context: Context, system: Mount) -> None:
             guest.copy(found, place, code=_CODE, reason=_REASON)
         elif target == "bootmgr":
             raise FormatError(f"{found}, its boot manager for BIOS, is not there")
+    loader = caseless.find(guest, root, _LOADER)
+    if not paths.is_file(guest, loader):
+        raise FormatError(f"{loader}, its loader for BIOS, is not there")
 
 
 def _settings(context: Context, conversion: WindowsConversion, system: Mount) -> None:

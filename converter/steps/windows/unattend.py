@@ -10,16 +10,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from converter.firstboot.unattend import PATH, unattend
-from converter.guest import caseless
+from converter.guest import caseless, paths
 from converter.model import Finding, ProductType, Severity
 from converter.steps.step import Step
 from converter.steps.windows.boot_driver import windows_version
+from converter.steps.windows.registry import Editing
 
 if TYPE_CHECKING:
     from converter.model import Facts
     from converter.steps.step import Context
 
 _CODE: Final = "answer-file"
+_FIRST: Final = "Panther/Unattend/Unattend.xml"
 _NOT_HERE: Final = Finding(
     Severity.ERROR,
     "generalize-windows",
@@ -53,9 +55,21 @@ def run(context: Context) -> None:
         if own is not None
         else "an image that sysprep prepared starts without questions, in US English"
     )
-    place = caseless.find(context.guest, windows.root, PATH)
+    place = _place(context)
     # Answer files hold passwords: the one that was given, or the one that was there.
     context.guest.write(place, data, code=_CODE, reason=reason, is_secret=True)
+
+
+def _place(context: Context) -> str:
+    """Give where Windows looks first: in a directory of its own, if there is a file already.
+
+    What the registry names goes before all others, and is taken away.
+    """
+    editing = Editing(context, _CODE, "another answer file would be taken instead")
+    editing.delete_system_value("Setup", "UnattendFile")
+    guest, root = context.guest, context.facts.windows.root
+    first = caseless.find(guest, root, _FIRST)
+    return first if paths.is_file(guest, first) else caseless.find(guest, root, PATH)
 
 
 def _applies(_facts: Facts) -> bool:

@@ -137,12 +137,31 @@ def test_windows_own_will_do(tmp_path: Path, made: Windows) -> None:
     assert (plan.changes, plan.findings) == ((), ())
 
 
-def test_the_vendor_s_that_is_there_will_do(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["PCI#VEN_1D0F&DEV_8061", "pci#cc_010802"])
+def test_the_vendor_s_that_is_there_will_do(tmp_path: Path, name: str) -> None:
     made = server_2008_r2()
     both(made, r"Services\awsnvme", Start=dword(0))
+    both(made, rf"Control\CriticalDeviceDatabase\{name}", Service=sz("awsnvme"))
     made.files["/Windows/System32/drivers/awsNVMe.sys"] = DRIVER
     plan, _ = done(made, boot_driver.STEP, options(tmp_path))
     assert (plan.changes, plan.findings) == ((), ())
+
+
+@pytest.mark.parametrize("service", [None, "other"])
+def test_one_that_is_not_bound_to_ec2_s_disks_is_bound(tmp_path: Path, service: str | None) -> None:
+    """Such as that of an update, on a machine that never had such a disk."""
+    made = server_2008_r2()
+    both(made, r"Services\stornvme", Start=dword(0))
+    made.files["/Windows/System32/drivers/stornvme.sys"] = DRIVER
+    if service is not None:
+        both(made, r"Control\CriticalDeviceDatabase\PCI#CC_010802", Service=sz(service))
+    plan, machine = done(made, boot_driver.STEP, options(tmp_path))
+    hive = hive_of(machine, SYSTEM)
+    for name in (CURRENT, "ControlSet002"):
+        key = rf"{name}\Control\CriticalDeviceDatabase\PCI#CC_010802"
+        assert hive.value(key, "Service") == sz("stornvme")
+        assert hive.value(key, "ClassGUID") == sz("{4D36E97B-E325-11CE-BFC1-08002BE10318}")
+    assert plan.findings == ()
 
 
 def test_a_service_without_its_file_will_not(tmp_path: Path) -> None:

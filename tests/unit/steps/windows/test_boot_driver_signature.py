@@ -10,7 +10,7 @@ import pytest
 
 from converter import bundles
 from converter.bundles import Choice, Verdict
-from converter.formats.registry import Hive
+from converter.formats.registry import Hive, dword
 from converter.formats.registry_new import empty
 from converter.guest.recording import RecordingGuest
 from converter.inspection.storage import Storage
@@ -45,14 +45,23 @@ def provided(directory: Path) -> Provided:
 
 
 @pytest.mark.parametrize(
-    ("version", "update", "expected"),
-    [("6.1", OTHER, ["sha2-missing"]), ("6.1", SHA2, []), ("6.2", OTHER, [])],
+    ("version", "update", "state", "expected"),
+    [
+        ("6.1", OTHER, None, ["sha2-missing"]),
+        ("6.1", SHA2, None, []),
+        ("6.1", SHA2, 0x70, []),
+        ("6.1", SHA2, 0x40, ["sha2-missing"]),
+        ("6.1", SHA2, 0, ["sha2-missing"]),
+        ("6.2", OTHER, None, []),
+    ],
 )
 def test_without_an_update_it_is_told_that_nothing_may_start(
-    tmp_path: Path, version: str, update: str, expected: list[str]
+    tmp_path: Path, version: str, update: str, state: int | None, expected: list[str]
 ) -> None:
     software = Hive(empty())
     software.create_key(rf"{UPDATES}\{update}")
+    if state is not None:
+        software.set_value(rf"{UPDATES}\{update}", "CurrentState", dword(state))
     machine = guest()
     machine.write(f"{CONFIG}/SOFTWARE", software.tobytes(), mode=0o644, uid=0, gid=0)
     os = replace(WINDOWS, version=version, build=7601)

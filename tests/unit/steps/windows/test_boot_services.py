@@ -7,6 +7,7 @@ from converter.steps.windows import boot_services
 from tests.unit.steps.windows.planning import done, values
 from tests.unit.windows_samples import (
     CURRENT,
+    DRIVER,
     SERVICES,
     SYSTEM,
     Windows,
@@ -46,6 +47,28 @@ def test_a_start_that_is_none(value: Value | None) -> None:
     made = server()
     both(made, r"Services\stornvme", Start=value)
     assert start(made, "stornvme") == dword(0)
+
+
+def test_the_bus_that_hyper_v_does_not_have_is_on_again() -> None:
+    made = server()
+    both(made, r"Services\pci", Start=dword(3))
+    both(made, r"Services\pci\StartOverride", **{"0": dword(3)})
+    made.files["/Windows/System32/drivers/pci.sys"] = DRIVER
+    _, machine = done(made, boot_services.STEP)
+    hive = hive_of(machine, SYSTEM)
+    for control_set in (CURRENT, "ControlSet002"):
+        assert hive.value(rf"{control_set}\Services\pci", "Start") == dword(0)
+        assert not hive.exists(rf"{control_set}\Services\pci\StartOverride")
+
+
+def test_a_policy_against_new_disks_goes() -> None:
+    made = server()
+    both(made, r"Control\PnP", DisableCDDB=dword(1), DontStartRawDevices=dword(0))
+    plan, machine = done(made, boot_services.STEP)
+    hive = hive_of(machine, SYSTEM)
+    for control_set in (CURRENT, "ControlSet002"):
+        assert hive.value(rf"{control_set}\Control\PnP", "DisableCDDB") == dword(0)
+    assert not any("DontStartRawDevices" in name for name in values(plan.changes))
 
 
 def test_one_that_is_not_there_is_not_made() -> None:

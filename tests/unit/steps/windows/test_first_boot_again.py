@@ -42,6 +42,7 @@ WINDOWS = WindowsFacts(
     current_control_set="ControlSet001",
     image_state="IMAGE_STATE_COMPLETE",
     services={},
+    drivers=frozenset(),
     boot_drivers=frozenset(),
     stand_ins=frozenset(),
     adapters=(),

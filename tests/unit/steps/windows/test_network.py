@@ -99,3 +99,11 @@ def test_ipv6_without_name_servers(value: Value | None) -> None:
     both(made, r"Services\Tcpip6\Parameters\Interfaces\{other}", NameServer=value, Any=dword(0))
     plan, _ = done(made, network.STEP)
     assert not any("Tcpip6" in change.key for change in plan.changes if hasattr(change, "key"))
+
+
+def test_remote_desktop_listens_on_every_card() -> None:
+    made = server()
+    key = r"Control\Terminal Server\WinStations\RDP-Tcp"
+    both(made, key, LanAdapter=dword(1))
+    _, machine = done(made, network.STEP)
+    assert hive_of(machine, SYSTEM).value(rf"{CURRENT}\{key}", "LanAdapter") == dword(0)

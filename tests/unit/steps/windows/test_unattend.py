@@ -25,6 +25,17 @@ def test_no_password_of_either_answer_file_is_shown() -> None:
     assert "secret" not in "".join(recording.plan.diffs)
 
 
+def test_where_windows_looks_first() -> None:
+    first = "Panther/Unattend/Unattend.xml"
+    os = replace(WINDOWS, image_state=GENERALIZED)
+    facts = replace(FACTS, mounts=(Mount("/C", "/dev/sda1", "ntfs"),), os=os)
+    recording = RecordingGuest(guest({PATH: b"<x/>", first: b"<theirs/>"}))
+    storage = Storage(facts.disks, facts.filesystems, facts.volumes)
+    STEP.run(Context(recording, facts, storage, Options(unattend=b"<ours/>")))
+    assert recording.read(f"{ROOT}/{first}") == b"<ours/>"
+    assert recording.read(f"{ROOT}/{PATH}") == b"<x/>"
+
+
 def test_an_answer_file_that_is_of_no_use() -> None:
     facts = replace(FACTS, os=replace(WINDOWS, image_state=""))
     recording = RecordingGuest(guest({}))
