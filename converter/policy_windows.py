@@ -175,6 +175,18 @@ def _antivirus(windows: WindowsFacts, _policy: Policy) -> Iterator[Finding]:
         )
 
 
+def _restricted(windows: WindowsFacts, _policy: Policy) -> Iterator[Finding]:
+    if windows.is_installation_restricted:
+        yield Finding(
+            Severity.WARNING,
+            "device-installation-restricted",
+            "a policy says for which devices drivers may be installed: those of EC2's disks and"
+            " network may not be",
+            "allow them in the machine (Group Policy, Device Installation Restrictions) before the"
+            " export",
+        )
+
+
 def _physical(windows: WindowsFacts, policy: Policy) -> Iterator[Finding]:
     """WIN-6: what the service refuses, and drivers of real hardware may make slow to start."""
     if windows.physical:
@@ -334,6 +346,7 @@ _RULES: Final[tuple[Callable[[WindowsFacts, Policy], Iterator[Finding]], ...]] =
     _language,
     _remote_desktop,
     _antivirus,
+    _restricted,
     _physical,
     _passwords,
     _restart_pending,

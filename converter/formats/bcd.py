@@ -46,6 +46,8 @@ BOOT_EMS: Final = 0x16000020
 # of a loader,
 OS_DEVICE: Final = 0x21000001
 SYSTEM_ROOT: Final = 0x22000002
+SAFE_BOOT: Final = 0x25000080
+SAFE_BOOT_SHELL: Final = 0x26000081
 EMS: Final = 0x260000B0
 # of the boot manager.
 DEFAULT: Final = 0x23000003

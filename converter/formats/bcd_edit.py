@@ -43,6 +43,14 @@ def ems_off(editor: Editor) -> None:
         _set(editor, loader.identifier, bcd.EMS, _FALSE)
 
 
+def safe_mode_off(editor: Editor) -> None:
+    """Let no loader start Windows in safe mode. Raises `FormatError` for a damaged hive."""
+    for loader in bcd.read(editor).loaders:
+        for element in (bcd.SAFE_BOOT, bcd.SAFE_BOOT_SHELL):
+            if element in loader.elements:
+                editor.delete_key(bcd.element_path(loader.identifier, element))
+
+
 def _set(editor: Editor, identifier: str, element: int, data: bytes) -> None:
     editor.set_value(bcd.element_path(identifier, element), bcd.VALUE, binary(data))
 

@@ -34,6 +34,7 @@ _POLICIES: Final = r"Policies\Microsoft\Windows\System"
 _UNINSTALL: Final = r"Microsoft\Windows\CurrentVersion\Uninstall"
 _PRODUCT: Final = re.compile(r"\{[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}")
 _MOST_PRODUCTS: Final = 5000
+_RESTRICTIONS: Final = r"Policies\Microsoft\Windows\DeviceInstall\Restrictions"
 _RESTART_PENDING: Final = (
     r"Microsoft\Windows\CurrentVersion\WindowsUpdate\Auto Update\RebootRequired",
     r"Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootPending",
@@ -151,7 +152,14 @@ def inspect_windows(guest: ReadableGuest, registry: Registry, root: str) -> Wind
         is_policy_off=_is_policy_off(registry, services),
         remote_desktop=remote_desktop(registry.software, registry.system, registry.current),
         automatic_logon=_automatic_logon(registry),
+        is_installation_restricted=_is_installation_restricted(registry),
     )
+
+
+def _is_installation_restricted(registry: Registry) -> bool:
+    """Tell whether a policy of Windows says which devices get a driver."""
+    values = registry.software.values(_RESTRICTIONS)
+    return any(name.upper().startswith("DENY") and number(values[name]) for name in values)
 
 
 def _build(named: dict[str, Value]) -> int:

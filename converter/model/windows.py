@@ -58,7 +58,7 @@ class WindowsFacts:
     "" where there is nothing to be said. `dotnet` is the release of .NET Framework 4. `physical`
     are signs of a physical machine that it was, `tools_products` the codes by which Windows
     Installer knows the old hypervisor's tools. `is_policy_off`: the local Group Policy is not
-    processed.
+    processed. `is_installation_restricted`: a policy says which devices get a driver.
     """
 
     product: str
@@ -89,6 +89,7 @@ class WindowsFacts:
     automatic_logon: str = ""
     antivirus: tuple[str, ...] = ()
     is_restart_pending: bool = False
+    is_installation_restricted: bool = False
     page_files: tuple[str, ...] = ()
     blank_passwords: tuple[str, ...] = ()
     physical: tuple[str, ...] = ()

@@ -82,6 +82,7 @@ QUIET = ("", "")
         (ten(language="0809"), "windows-language", ("error", "")),
         (facts(remote_desktop="it is off"), "remote-desktop", WARNING),
         (facts(antivirus=("ESET",)), "antivirus", WARNING),
+        (facts(is_installation_restricted=True), "device-installation-restricted", WARNING),
         (facts(physical=("PlateSpin",)), "physical-machine", BEYOND),
         (facts(blank_passwords=("Guest",)), "blank-password", BEYOND),
         (facts(is_restart_pending=True), "restart-pending", WARNING),

@@ -1,4 +1,4 @@
-r"""Windows' boot settings: no Emergency Management Services on the serial line (WIN-4).
+r"""Windows' boot settings: no Emergency Management Services (WIN-4), and no safe mode.
 
 The store that is used is that of the firmware: on the EFI system partition, or `\Boot\BCD`; a disk
 may have both, and both are changed.
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 
 CODE: Final = "ems-off"
 REASON: Final = "nobody is at the serial line, where EMS would wait for them"
+_SAFE_MODE: Final = "in safe mode there is no network, and nothing that EC2 needs is installed"
 
 
 def run(context: Context) -> None:
-    """Plan that no loader has it on."""
+    """Plan that no loader has one on."""
     for path in _stores(context):
         bcd_edit.ems_off(Recorder(context.guest, path, code=CODE, reason=REASON))
+        safe_mode = Recorder(context.guest, path, code="safe-mode-off", reason=_SAFE_MODE)
+        bcd_edit.safe_mode_off(safe_mode)
 
 
 def _stores(context: Context) -> Iterator[str]:

@@ -96,6 +96,7 @@ def _settings(context: Context, conversion: WindowsConversion, system: Mount) ->
         raise FormatError("there are no boot settings on an EFI system partition")
     hive = Hive(bcd_edit.for_bios(read_whole(context.guest, source), places))
     bcd_edit.ems_off(hive)
+    bcd_edit.safe_mode_off(hive)
     target = caseless.find(context.guest, system.path, BCD)
     context.guest.write(target, hive.tobytes(), code=_CODE, reason=_REASON)
 

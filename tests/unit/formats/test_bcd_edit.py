@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from converter.formats import FormatError, bcd, bcd_device
-from converter.formats.bcd_edit import Places, ems_off, for_bios
+from converter.formats.bcd_edit import Places, ems_off, for_bios, safe_mode_off
 from converter.formats.mounted_devices import MbrPlace
 from converter.formats.registry import Hive, Value, binary, sz
 from tests.unit.formats.bcd_samples import (
@@ -235,3 +235,17 @@ def test_ems_that_is_off_is_left() -> None:
     again = Hive(once)
     ems_off(again)
     assert again.tobytes() == once
+
+
+def test_no_loader_is_in_safe_mode() -> None:
+    objects = uefi_objects()
+    elements_of_loader = objects[LOADER][1]
+    elements_of_loader[0x25000080] = binary(bytes(8))
+    elements_of_loader[0x26000081] = binary(b"\1")
+    hive = Hive(store(objects))
+    safe_mode_off(hive)
+    hive.check()
+    assert elements(hive.tobytes()) == elements(store(uefi_objects()))
+    once = hive.tobytes()
+    safe_mode_off(hive)
+    assert hive.tobytes() == once

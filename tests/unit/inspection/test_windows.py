@@ -517,3 +517,20 @@ class TestDamage:
 @pytest.mark.parametrize("value", [None, ODD, binary(b"x"), Value(0x77, b"abc")])
 def test_what_is_no_value_is_nothing(value: Value | None) -> None:
     assert (text(value), number(value), texts(value)) == ("", None, ())
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, False),
+        ({"DenyUnspecified": dword(1)}, True),
+        ({"DenyDeviceClasses": dword(1), "DenyUnspecified": dword(0)}, True),
+        ({"AllowDeviceIDs": dword(1), "DenyUnspecified": dword(0)}, False),
+    ],
+)
+def test_a_policy_for_devices(values: dict[str, Value], *, expected: bool) -> None:
+    made = server()
+    key = r"Policies\Microsoft\Windows\DeviceInstall\Restrictions"
+    change(made.software, key, **values)
+    found = facts(made)
+    assert found.is_installation_restricted is expected
