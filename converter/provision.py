@@ -117,7 +117,6 @@ def _open(wanted: Wanted) -> Store | None:
 def _provide(
     facts: LinuxFacts | WindowsFacts, store: Store | None, choice: Choice
 ) -> Provided | Finding | None:
-    name = choice.bundle.name
     if not choice.payloads:
         return _without(choice)
     if isinstance(facts, LinuxFacts):
@@ -133,7 +132,7 @@ def _provide(
             "payload-missing",
             f"{choice.bundle.summary}: the driver store has no {choice.payloads[0].name}, and the"
             " guest goes without",
-            f"converter drivers fetch {name}, or import the vendor's file",
+            _how(choice, store),
         )
     try:
         checked = store.check(entry)
@@ -141,6 +140,17 @@ def _provide(
         message = f"{choice.bundle.summary}: the guest goes without: {error.message}"
         return Finding(Severity.WARNING, error.code, message, error.hint)
     return Provided(choice, checked)
+
+
+def _how(choice: Choice, store: Store | None) -> str:
+    """Say how what is missing comes into the store."""
+    is_named = store is not None and store.directory != default_directory()
+    where = f" --drivers {store.directory}" if store is not None and is_named else ""
+    fetch = f"converter drivers fetch {choice.bundle.name}{where}"
+    bring = f"converter drivers import{where} FILE"
+    if any(payload.url for payload in choice.payloads):
+        return f"{fetch}; or {bring}, the vendor's"
+    return f"get it from its vendor, and {bring}"
 
 
 def _unsigned(choice: Choice) -> Finding:

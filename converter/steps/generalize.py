@@ -113,10 +113,13 @@ def _loader_seeds(guest: RecordingGuest, esps: tuple[Mount, ...]) -> None:
 
 
 def _logs(guest: RecordingGuest) -> None:
-    old = load("linux")["generalize"]["old_logs"]
+    kept, old = (load("linux")["generalize"][row] for row in ("kept_logs", "old_logs"))
     reason = "logs tell of another machine"
     for path in _files(guest, _LOGS):
-        if any(globs.matches(path.rpartition("/")[2], pattern) for pattern in old):
+        name = path.rpartition("/")[2]
+        if any(globs.matches(name, pattern) for pattern in kept):
+            continue
+        if any(globs.matches(name, pattern) for pattern in old):
             guest.discard(path, code=_CODE, reason=reason)
         else:
             # Whoever writes it expects it with its owner, mode and label.

@@ -258,3 +258,12 @@ def archive(name: str) -> bytes:
     with zipfile.ZipFile(buffer, "w") as packed:
         packed.writestr(name, b"x")
     return buffer.getvalue()
+
+
+def test_how_a_payload_comes_into_the_store_that_was_named(tmp_path: Path) -> None:
+    found = provide(DEBIAN, Wanted(drivers=tmp_path)).findings
+    where = f"--drivers {tmp_path}"
+    assert found[0].hint == (
+        f"converter drivers fetch amazon-ssm-agent {where}; or converter drivers import {where}"
+        " FILE, the vendor's"
+    )

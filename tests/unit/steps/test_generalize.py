@@ -144,12 +144,18 @@ def test_logs_are_emptied_and_old_ones_go() -> None:
             "/var/log/messages-20240101": "a line\n",
             "/var/log/journal/0123/system.journal": b"LPKSHHRH",
             "/var/log/large": b"x" * (5 << 20),
+            "/var/log/mysql/mysql-bin.000001": b"\xfebin",
+            "/var/log/mysql/mysql-bin.index": "/var/log/mysql/mysql-bin.000001\n",
+            "/var/log/mysql/error.log": "a line\n",
             "/var/log/link": Node(FileKind.SYMLINK, b"/etc/passwd"),
             "/etc/passwd": "root\n",
         }
     )
     made(found)
-    assert found.list("/var/log") == ("apt", "journal", "large", "link", "syslog")
+    assert found.list("/var/log") == ("apt", "journal", "large", "link", "mysql", "syslog")
+    assert found.read("/var/log/mysql/mysql-bin.000001") == b"\xfebin"
+    assert found.read("/var/log/mysql/mysql-bin.index").endswith(b".000001\n")
+    assert found.read("/var/log/mysql/error.log") == b""
     assert found.read("/var/log/syslog") == b""
     assert found.read("/var/log/large") == b""
     assert found.list("/var/log/apt") == ()
