@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from converter.bundles import Bundle, Payload
     from converter.store import Entry, Store
 
+# Of a length in bytes.
+_DIGITS: Final = 19
 _TRIES: Final = 4
 _PIECE: Final = 256 << 10
 _TIMEOUT: Final = urllib3.Timeout(connect=20, read=60)
@@ -98,7 +100,8 @@ def _transfer(
         elif response.status != 206:
             raise _failed(url, f"the server says {response.status} {response.reason or ''}".strip())
         length = response.headers.get("Content-Length", "")
-        total = have + int(length) if length.isdecimal() and length.isascii() else 0
+        is_number = length.isdecimal() and length.isascii() and len(length) < _DIGITS
+        total = have + int(length) if is_number else 0
         if total > limit:
             raise _failed(url, f"has {total} bytes, more than {limit}")
         with target.open("ab" if have else "wb") as file:

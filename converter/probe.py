@@ -100,8 +100,8 @@ def install(guest: Guest, token: str) -> None:
         raise ConversionError(
             "probe-unsupported",
             "the guest has no systemd, and the probe needs it",
-            hint="boot it by hand, and look at its screen: qemu-system-x86_64 -m 2G -snapshot -drive"
-            " file=NAME.raw,format=raw",
+            hint="boot it by hand, and look at its screen: qemu-system-x86_64 -m 2G -snapshot"
+            " -drive file=NAME.raw,format=raw",
         )
     # Only root may read it: the token tells the probe from everything else in the guest.
     _write(guest, _SCRIPT_PATH, _SCRIPT.format(token=token), mode=0o700)
