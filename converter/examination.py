@@ -12,6 +12,7 @@ from converter.disk.boot_code import GRUB2
 from converter.disk.conversion import prepare
 from converter.errors import ConversionError, GuestRefusedError
 from converter.inspection import inspect_machine
+from converter.inspection.efi import EfiView
 from converter.model import BootMode, Plan, Severity, WindowsFacts
 from converter.policy import (
     choose_boot_mode,
@@ -25,6 +26,7 @@ from converter.policy import (
 )
 from converter.policy_storage import judge_room
 from converter.provision import provide
+from converter.steps import uefi
 from converter.steps.order import make_plan
 from converter.steps.step import Options
 
@@ -84,7 +86,7 @@ def judge(
     )
     findings = _distinct(container, under(wanted.policy, inspection.findings), judged)
     if wanted.as_is:
-        asked = judge_as_is(facts, wanted)
+        asked = judge_as_is(facts, wanted, _modes_now(machine, inspection))
         refused = {finding.code for finding in asked}
         others = tolerated(finding for finding in findings if finding.code not in refused)
         return Examination(source, Plan(()), _distinct(others, asked), inspection)
@@ -109,6 +111,15 @@ def judge(
     judged_plan = (*under(wanted.policy, plan.findings), *judge_room(facts, plan))
     found = (*findings, *provision.findings, *judged_plan)
     return Examination(source, plan, found, inspection, options)
+
+
+def _modes_now(machine: Machine, inspection: Inspection) -> frozenset[BootMode]:
+    """Give the modes in which the guest starts without a conversion."""
+    facts = inspection.facts
+    mounts = tuple(dict.fromkeys([*facts.mounts, *facts.esps]))
+    view = EfiView(machine, inspection.storage, mounts, facts.os.architecture)
+    is_ready = any(uefi.starts(view, esp) for esp in facts.esps)
+    return facts.boot_modes if is_ready else facts.boot_modes - {BootMode.UEFI}
 
 
 def _further(machine: Machine, inspection: Inspection, wanted: Wanted) -> tuple[Finding, ...]:

@@ -68,7 +68,9 @@ def examine(sources: Sequence[Path], wanted: Wanted, monitor: Monitor) -> Examin
             return Examination(source, Plan(()), container)
         monitor.phase("inspect", "starting the appliance, reading the guest")
         with _limited("inspect"), _appliance(_overlays(source, work), work) as machine:
-            return judge(machine, source, container, read_guest(machine, container), wanted)
+            found = judge(machine, source, container, read_guest(machine, container), wanted)
+            machine.check_disks()  # what could not be read is no fault of the guest's
+            return found
 
 
 def inspect(sources: Sequence[Path], *, monitor: Monitor) -> tuple[Source, Inspection]:

@@ -29,7 +29,7 @@ from converter.source import machine, vmdk
 from converter.support import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from converter.model import Facts, Source, Wanted
 
@@ -129,22 +129,24 @@ def tolerated(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     )
 
 
-def judge_as_is(facts: Facts, wanted: Wanted) -> tuple[Finding, ...]:
+def judge_as_is(
+    facts: Facts, wanted: Wanted, starts_by: Collection[BootMode]
+) -> tuple[Finding, ...]:
     """Give what a guest cannot be handed off as without a change, and is asked to be."""
     found = [
         finding
         for finding in judge_licence(facts, wanted.licence)
         if finding.severity is Severity.ERROR
     ]
-    mode, possible = wanted.boot_mode, ", ".join(sorted(facts.boot_modes))
-    if mode is not None and mode not in facts.boot_modes:
+    mode, possible = wanted.boot_mode, ", ".join(sorted(starts_by))
+    if mode is not None and mode not in starts_by:
         found.append(
             Finding(
                 Severity.ERROR,
                 "boot-mode-impossible",
                 f"the guest does not start by {mode.value} as it is",
                 f"leave --boot-mode out{f': it starts by {possible}' if possible else ''}; or leave"
-                " --no-changes out, where a conversion makes it possible",
+                " --no-changes out: a conversion may make it possible",
             )
         )
     return tuple(found)

@@ -180,8 +180,7 @@ def _restricted(windows: WindowsFacts, _policy: Policy) -> Iterator[Finding]:
         yield Finding(
             Severity.WARNING,
             "device-installation-restricted",
-            "a policy says for which devices drivers may be installed: those of EC2's disks and"
-            " network may not be",
+            "a policy keeps drivers from being installed for EC2's disks or network cards",
             "allow them in the machine (Group Policy, Device Installation Restrictions) before the"
             " export",
         )

@@ -63,9 +63,7 @@ def open_readable(paths: Sequence[Path], *, work: Path) -> Source:
     """
     opening = survey(paths, work=work)
     read_layout(opening.places, opening.faults)
-    source = opening.verify(later=bool(opening.faults.errors))
-    opening.faults.raise_all()
-    return source
+    return opening.sound()
 
 
 def read_layout(places: Sequence[SourceDisk | None], faults: Faults) -> Storage:

@@ -145,11 +145,17 @@ def read_whole(guest: ReadableGuest, path: str, *, limit: int = LIMIT) -> bytes:
 
 
 def _logs(guest: ReadableGuest, path: str) -> list[bytes]:
+    """Give the logs beside a hive. Raises `FormatError` for one that is too large for any.
+
+    Left out, it might have what comes after the others.
+    """
     directory, _, name = path.rpartition("/")
     there = {found.upper(): found for found in paths.names(guest, directory)}
     wanted = (there.get(f"{name}{suffix}".upper()) for suffix in _LOGS)
-    heads = (guest.head(f"{directory}/{found}", length=LOG_LIMIT + 1) for found in wanted if found)
-    return [data for data in heads if len(data) <= LOG_LIMIT]
+    logs = [guest.head(f"{directory}/{found}", length=LOG_LIMIT + 1) for found in wanted if found]
+    if any(len(data) > LOG_LIMIT for data in logs):
+        raise FormatError(f"a log of more than {LOG_LIMIT} bytes is none")
+    return logs
 
 
 def damaged(path: str, why: str) -> GuestRefusedError:

@@ -25,20 +25,23 @@ _ARGUMENTS: Final = (
 )  # fmt: skip
 
 
-def blocked_modules(guest: ReadableGuest, bootloader: Bootloader | None) -> dict[str, str]:
-    """Give every module that is blocked, each with the file or argument that is the first to."""
-    found: dict[str, str] = {}
+def blocked_modules(
+    guest: ReadableGuest, bootloader: Bootloader | None
+) -> dict[str, tuple[str, ...]]:
+    """Give every module that is blocked, each with the files and arguments that do so."""
+    found: dict[str, tuple[str, ...]] = {}
     for place, text in (*_configured(guest), *_argued(bootloader)):
         for module in sorted(kmod.parse_blocked(text)):
-            found.setdefault(module, place)
+            found[module] = (*found.get(module, ()), place)
     return found
 
 
 def _configured(guest: ReadableGuest) -> Iterator[tuple[str, str]]:
     seen: dict[str, str] = {}
     for directory in _DIRECTORIES:
-        for path in paths.glob(guest, f"{directory}/*.conf"):
-            seen.setdefault(path.rpartition("/")[2], path)
+        for name in paths.names(guest, directory):  # a link to /dev/null hides others, too
+            if name.endswith(".conf"):
+                seen.setdefault(name, f"{directory}/{name}")
     for path in (*_FILES, *seen.values()):
         yield path, paths.text(guest, path) or ""
 

@@ -35,6 +35,14 @@ _UNINSTALL: Final = r"Microsoft\Windows\CurrentVersion\Uninstall"
 _PRODUCT: Final = re.compile(r"\{[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}")
 _MOST_PRODUCTS: Final = 5000
 _RESTRICTIONS: Final = r"Policies\Microsoft\Windows\DeviceInstall\Restrictions"
+# What of its lists is about EC2's devices: network cards and storage controllers, by the GUID of
+# their class; a maker and classes of PCI.
+_DENIED: Final = {
+    "DenyDeviceClasses": (
+        "4D36E972-E325-11CE-BFC1-08002BE10318", "4D36E97B-E325-11CE-BFC1-08002BE10318",
+    ),
+    "DenyDeviceIDs": ("VEN_1D0F", "CC_0108", "CC_0200"),
+}  # fmt: skip
 _RESTART_PENDING: Final = (
     r"Microsoft\Windows\CurrentVersion\WindowsUpdate\Auto Update\RebootRequired",
     r"Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootPending",
@@ -157,9 +165,15 @@ def inspect_windows(guest: ReadableGuest, registry: Registry, root: str) -> Wind
 
 
 def _is_installation_restricted(registry: Registry) -> bool:
-    """Tell whether a policy of Windows says which devices get a driver."""
-    values = registry.software.values(_RESTRICTIONS)
-    return any(name.upper().startswith("DENY") and number(values[name]) for name in values)
+    """Tell whether a policy keeps drivers from being installed for EC2's devices."""
+    if number(registry.software.value(_RESTRICTIONS, "DenyUnspecified")):
+        return True
+    for name, denied in _DENIED.items():
+        if number(registry.software.value(_RESTRICTIONS, name)):
+            listed = registry.software.values(rf"{_RESTRICTIONS}\{name}").values()
+            if any(word in text(value).upper() for value in listed for word in denied):
+                return True
+    return False
 
 
 def _build(named: dict[str, Value]) -> int:

@@ -129,7 +129,7 @@ class LinuxFacts:
 
     `distribution` and `version` are those of os-release(5). `point_release` is the exact version
     where the distribution counts it as the same version with its updates in (Debian 12.7 is 12).
-    `blocked` are modules that are kept from loading, each with the file or argument that does so.
+    `blocked` are modules that are kept from loading, each with the files and arguments that do so.
     """
 
     distribution: str
@@ -148,4 +148,4 @@ class LinuxFacts:
     agents: tuple[str, ...]
     guest_tools: tuple[str, ...]
     point_release: str = ""
-    blocked: Mapping[str, str] = field(default_factory=dict)
+    blocked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

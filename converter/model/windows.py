@@ -58,7 +58,7 @@ class WindowsFacts:
     "" where there is nothing to be said. `dotnet` is the release of .NET Framework 4. `physical`
     are signs of a physical machine that it was, `tools_products` the codes by which Windows
     Installer knows the old hypervisor's tools. `is_policy_off`: the local Group Policy is not
-    processed. `is_installation_restricted`: a policy says which devices get a driver.
+    processed. `is_installation_restricted`: a policy keeps EC2's devices from getting drivers.
     """
 
     product: str

@@ -80,9 +80,10 @@ def _resolved(guest: ReadableGuest) -> Iterable[tuple[str, Ini]]:
     """Give the configuration of systemd-resolved: the main file, and drop-ins by their names."""
     main = [f"{top}/{_RESOLVED_CONF}" for top in _RESOLVED_TOPS]
     drop_ins = {
-        path.rpartition("/")[2]: path
+        name: f"{file}.d/{name}"
         for file in main
-        for path in paths.glob(guest, f"{file}.d/*.conf")
+        for name in paths.names(guest, f"{file}.d")  # a link to /dev/null hides others, too
+        if name.endswith(".conf")
     }
     used = [path for path in main if paths.is_file(guest, path)][-1:]
     for path in (*used, *(drop_ins[name] for name in sorted(drop_ins))):

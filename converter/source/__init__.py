@@ -49,6 +49,12 @@ class Opening:
         manifest.verify(listed, self.faults)
         return replace(self.source, listed=())
 
+    def sound(self) -> Source:
+        """Give the source, verified. Raises what is wrong with it, if anything is."""
+        source = self.verify(later=bool(self.faults.errors))
+        self.faults.raise_all()
+        return source
+
 
 def open_source(paths: Sequence[Path], *, work: Path) -> Source:
     """Probe and check what is at `paths`: one container, or several disks, boot disk first.
@@ -56,10 +62,7 @@ def open_source(paths: Sequence[Path], *, work: Path) -> Source:
     `work` is a private directory for what cannot be read in place (compressed disks). Raises
     `DamagedInputError`, `GuestRefusedError`, or `UsageError` for what cannot be read at all.
     """
-    opening = survey(paths, work=work)
-    source = opening.verify(later=bool(opening.faults.errors))
-    opening.faults.raise_all()
-    return source
+    return survey(paths, work=work).sound()
 
 
 def survey(paths: Sequence[Path], *, work: Path) -> Opening:

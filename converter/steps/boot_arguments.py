@@ -47,7 +47,9 @@ class Arguments:
 
         def name(key: str, value: str) -> str | None:
             if key == "rootflags":
-                return ",".join(stable_options(self.context.storage, value.split(","))) or None
+                options = value.split(",")
+                stable = stable_options(self.context.storage, options)
+                return value if list(stable) == options else ",".join(stable) or None
             if key not in keys or not is_unstable(value):
                 return value
             if not has_initramfs:

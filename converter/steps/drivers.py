@@ -61,13 +61,14 @@ def run(context: Context) -> None:
         _prepare_others(context)
 
 
-def _wanted(kernel: Kernel) -> Iterator[str]:
-    """Give the names of the boot drivers' modules that this kernel can load."""
+def _wanted(kernel: Kernel, *, boot: bool = True) -> Iterator[str]:
+    """Give the modules that this kernel loads: of the boot drivers, or of all of EC2's devices."""
     for row in load("linux")["drivers"].values():
-        if row["boot"]:
-            names = () if kernel.builtin.intersection(row["modules"]) else row["modules"]
-            both = (*names, *row.get("also", ()))
-            yield from (name for name in both if name in kernel.modules - kernel.builtin)
+        if boot and not row["boot"]:
+            continue
+        names = () if kernel.builtin.intersection(row["modules"]) else row["modules"]
+        both = (*names, *row.get("also", ()))
+        yield from (name for name in both if name in kernel.modules - kernel.builtin)
 
 
 def _boots(context: Context) -> bool:
@@ -122,9 +123,8 @@ def _require_builtin(context: Context) -> None:
 def _report_blocked(context: Context, kernel: Kernel) -> None:
     """Say which drivers are kept from loading by modprobe.d(5) or by the kernel command line."""
     blocked: dict[str, list[str]] = {}
-    for module in _loaded(kernel):
-        place = context.facts.linux.blocked.get(module)
-        if place is not None:
+    for module in dict.fromkeys(_wanted(kernel, boot=False)):
+        for place in context.facts.linux.blocked.get(module, ()):
             blocked.setdefault(place, []).append(module)
     for place, modules in blocked.items():
         context.guest.note(
@@ -137,13 +137,6 @@ def _report_blocked(context: Context, kernel: Kernel) -> None:
                 "take that out in the machine, make the initramfs anew and export it again",
             )
         )
-
-
-def _loaded(kernel: Kernel) -> Iterator[str]:
-    """Give the modules of all of EC2's devices that this kernel loads."""
-    for row in load("linux")["drivers"].values():
-        if kernel.builtin.isdisjoint(row["modules"]):
-            yield from (name for name in row["modules"] if name in kernel.modules)
 
 
 # --- one initramfs --------------------------------------------------------------------------------

@@ -121,7 +121,10 @@ def _note_arguments(guest: RecordingGuest, facts: Facts) -> None:
     arguments = bootloader.default.arguments if bootloader and bootloader.default else ()
     for key in _PINNING_ARGUMENTS:
         for value in kernel_args.values(arguments, key):
-            if value.partition(":")[0] not in {"dhcp", "dhcp6", "on", "any", "auto6", "off", ""}:
+            # Ubuntu's initramfs for FIPS has a disk by the name of dracut's word for a card.
+            is_disk = key == "bootdev" and ("=" in value or "/" in value)
+            mode = value.partition(":")[0]
+            if not is_disk and mode not in {"dhcp", "dhcp6", "on", "any", "auto6", "off", ""}:
                 guest.note(
                     Finding(
                         Severity.WARNING,

@@ -35,7 +35,7 @@ _MODULE_DIRECTORIES: Final = ("/boot/grub/i386-pc", "/boot/grub2/i386-pc")
 _MODULE_LIMIT: Final = 1 << 20
 _GRUB_NAMES: Final = {TableType.MBR: "msdos", TableType.GPT: "gpt"}
 _REASON: Final = "partitions have other identifiers in another partition table"
-_REINSTALL: Final = "reinstall GRUB in the machine (grub-install), or leave --partition-table out"
+_REINSTALL: Final = "leave --partition-table out; or reinstall GRUB (grub-install) in the machine"
 # UAPI.2, Discoverable Partitions.
 _XBOOTLDR: Final = "bc13c2ff-59e6-4262-a352-b275fd6f7172"
 
@@ -196,7 +196,7 @@ _BY_LABEL: Final = re.compile(
     r"(?:(?P<quote>[\"'])(?P<quoted>[^\"'\n]{1,144})(?P=quote)|(?P<value>[^\s\"',]{1,144}))"
 )
 # Of fstab(5) and of udev's links.
-_ESCAPE: Final = re.compile(r"\\([0-3][0-7]{2}|x[0-9A-Fa-f]{2})")
+_ESCAPES: Final = re.compile(r"(?:\\(?:[0-3][0-7]{2}|x[0-9A-Fa-f]{2}))+")
 # As GRUB names the partitions of the first disk: hd0,gpt2 or, of the disk it is on, (,gpt2).
 _BY_GRUB: Final = re.compile(
     r"(?P<before>(?:\b(?:hd|ahci|ata)0|(?<=\()),)(?:gpt|msdos)(?P<number>\d{1,3})\b"
@@ -205,11 +205,11 @@ _BY_GRUB: Final = re.compile(
 
 def _unescaped(text: str) -> str:
     def decode(match: re.Match[str]) -> str:
-        digits = match[1]
-        code = int(digits[1:], 16) if digits.startswith("x") else int(digits, 8)
-        return bytes([code]).decode("latin-1")
+        codes = match[0].split("\\")[1:]
+        data = bytes(int(c[1:], 16) if c.startswith("x") else int(c, 8) for c in codes)
+        return data.decode("utf-8", "surrogateescape")
 
-    return _ESCAPE.sub(decode, text).encode("latin-1", "replace").decode("utf-8", "replace")
+    return _ESCAPES.sub(decode, text)
 
 
 def _rename(context: Context, names: _Names) -> None:

@@ -43,21 +43,33 @@ def run(context: Context) -> None:
     )
     problems = [_prepare(context.guest, view, esp) for esp in facts.esps]
     needed = choose_boot_mode(facts, context.options.boot_mode) is BootMode.UEFI
-    lost = needed and not any(_is_ready(view, esp) for esp in facts.esps)
+    lost = needed and not any(starts(view, esp) for esp in facts.esps)
     for finding in problems:
         if finding is not None:
             context.guest.note(replace(finding, severity=Severity.ERROR) if lost else finding)
 
 
-def _is_ready(view: EfiView, esp: Mount) -> bool:
+def starts(view: EfiView, esp: Mount) -> bool:
+    """Tell whether the fallback of an ESP is there, with all that it needs."""
     loader = view.fallback(esp)
-    if loader is None or view.lacking(esp, loader):
+    return loader is not None and not view.lacking(esp, loader)
+
+
+def _is_ready(view: EfiView, esp: Mount) -> bool:
+    """Tell whether the fallback starts the guest, and nothing better is there.
+
+    What is of no kind that is known here may start it, or be another system's, a shell, a memory
+    test: where a loader is there that does start it, that is taken.
+    """
+    loader = view.fallback(esp)
+    if loader is None or not starts(view, esp):
         return False
-    # What is of no kind that is known here may start the guest, or be another system's, a shell, a
-    # memory test: where a loader is there that does start it, that is taken.
-    return loader.program.kind is not Kind.OTHER or all(
-        view.lacking(esp, vendor) for vendor in view.vendors(esp)
+    better = (
+        vendor
+        for vendor in view.vendors(esp)
+        if vendor.program.kind in (Kind.SHIM, Kind.GRUB) and not view.lacking(esp, vendor)
     )
+    return loader.program.kind is not Kind.OTHER or next(better, None) is None
 
 
 def _prepare(guest: RecordingGuest, view: EfiView, esp: Mount) -> Finding | None:

@@ -14,7 +14,7 @@ from converter.guest import caseless, paths
 from converter.model import Finding, ProductType, Severity
 from converter.steps.step import Step
 from converter.steps.windows.boot_driver import windows_version
-from converter.steps.windows.registry import Editing
+from converter.steps.windows.registry import Editing, registry_of
 
 if TYPE_CHECKING:
     from converter.model import Facts
@@ -55,21 +55,34 @@ def run(context: Context) -> None:
         if own is not None
         else "an image that sysprep prepared starts without questions, in US English"
     )
+    if own is None and _has_another(context):
+        return
     place = _place(context)
     # Answer files hold passwords: the one that was given, or the one that was there.
     context.guest.write(place, data, code=_CODE, reason=reason, is_secret=True)
 
 
+def _first(context: Context) -> str:
+    return caseless.find(context.guest, context.facts.windows.root, _FIRST)
+
+
+def _has_another(context: Context) -> bool:
+    """Tell whether the guest has an answer file where Windows looks before ours."""
+    named = registry_of(context).system.value("Setup", "UnattendFile")
+    return named is not None or paths.is_file(context.guest, _first(context))
+
+
 def _place(context: Context) -> str:
-    """Give where Windows looks first: in a directory of its own, if there is a file already.
+    """Give where the file that was given goes: nothing that Windows finds before it may be there.
 
     What the registry names goes before all others, and is taken away.
     """
     editing = Editing(context, _CODE, "another answer file would be taken instead")
     editing.delete_system_value("Setup", "UnattendFile")
-    guest, root = context.guest, context.facts.windows.root
-    first = caseless.find(guest, root, _FIRST)
-    return first if paths.is_file(guest, first) else caseless.find(guest, root, PATH)
+    guest, first = context.guest, _first(context)
+    if paths.is_file(guest, first):
+        return first
+    return caseless.find(guest, context.facts.windows.root, PATH)
 
 
 def _applies(_facts: Facts) -> bool:

@@ -23,6 +23,7 @@ from tests.unit.efi_programs import I386, pe
 from tests.unit.windows_samples import (
     ADAPTER,
     CURRENT,
+    DRIVER,
     NT,
     SERVICES,
     STATE,
@@ -520,17 +521,35 @@ def test_what_is_no_value_is_nothing(value: Value | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "expected"),
+    ("values", "listed", "expected"),
     [
-        ({}, False),
-        ({"DenyUnspecified": dword(1)}, True),
-        ({"DenyDeviceClasses": dword(1), "DenyUnspecified": dword(0)}, True),
-        ({"AllowDeviceIDs": dword(1), "DenyUnspecified": dword(0)}, False),
+        ({}, "", False),
+        ({"DenyUnspecified": dword(1)}, "", True),
+        ({"AllowDeviceIDs": dword(1), "DenyUnspecified": dword(0)}, "", False),
+        ({"DenyDeviceClasses": dword(1)}, "{4d36e972-e325-11ce-bfc1-08002be10318}", True),
+        ({"DenyDeviceClasses": dword(0)}, "{4d36e972-e325-11ce-bfc1-08002be10318}", False),
+        ({"DenyDeviceClasses": dword(1)}, "{d48179be-ec20-11d1-b6b8-00c04fa372a7}", False),
+        ({"DenyDeviceIDs": dword(1)}, r"PCI\CC_0C0A", False),
+        ({"DenyDeviceIDs": dword(1)}, r"PCI\VEN_1D0F&DEV_EC20", True),
     ],
 )
-def test_a_policy_for_devices(values: dict[str, Value], *, expected: bool) -> None:
+def test_a_policy_for_devices(values: dict[str, Value], listed: str, *, expected: bool) -> None:
     made = server()
     key = r"Policies\Microsoft\Windows\DeviceInstall\Restrictions"
     change(made.software, key, **values)
+    for name in values:
+        change(made.software, rf"{key}\{name}", **{"1": sz(listed)})
     found = facts(made)
     assert found.is_installation_restricted is expected
+
+
+@pytest.mark.parametrize(
+    ("start", "file", "expected"),
+    [(3, "ena.sys", True), (0, "ENA.SYS", True), (4, "ena.sys", False), (3, "other.sys", False)],
+)
+def test_a_driver_of_the_network(start: int, file: str, *, expected: bool) -> None:
+    made = server()
+    path = expand_sz(r"\SystemRoot\System32\drivers\ena.sys")
+    both(made, r"Services\ENA", **service(start, ImagePath=path))
+    made.files[f"/Windows/System32/drivers/{file}"] = DRIVER
+    assert ("ena" in facts(made).drivers) is expected

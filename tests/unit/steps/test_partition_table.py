@@ -172,10 +172,14 @@ def test_labels_of_partitions_become_identifiers() -> None:
         ('PARTLABEL="my data" /x', 'PARTUUID="{}" /x'),
         ("/dev/disk/by-partlabel/my\\x20data /x", "/dev/disk/by-partuuid/{} /x"),
         ('root=PARTLABEL="my other"', 'root=PARTLABEL="my other"'),
+        ("PARTLABEL=Données /x", "PARTUUID={} /x"),
+        ("PARTLABEL=Donn\\303\\251es /x", "PARTUUID={} /x"),
+        ("/dev/disk/by-partlabel/Donn\\xc3\\xa9es /x", "/dev/disk/by-partuuid/{} /x"),
     ],
 )
-def test_labels_with_blanks(before: str, after: str) -> None:
-    named = gpt_image(part(1, 34, 2014, GPT_PARTS[0].type), part(2, 2048, 4096, name="my data"))
+def test_labels_of_any_letters(before: str, after: str) -> None:
+    name = "Données" if "Donn" in before else "my data"
+    named = gpt_image(part(1, 34, 2014, GPT_PARTS[0].type), part(2, 2048, 4096, name=name))
     conversion = named.prepared(TableType.MBR)
     _, recording = plan({"/etc/fstab": f"{before}\n"}, conversion)
     new = conversion.partitions[0].uuid

@@ -115,6 +115,15 @@ def test_a_program_that_starts_something_else_is_replaced_and_kept() -> None:
     assert found.read("/boot/efi/EFI/BOOT/.BOOTX64.EFI.converter-orig") == other
 
 
+def test_one_that_may_start_it_is_kept_where_nothing_better_is_there() -> None:
+    other = efi_programs.pe((b".text", b"rEFInd"))
+    esp: Files = {
+        "EFI/BOOT/BOOTX64.EFI": other,
+        "EFI/systemd/systemd-bootx64.efi": efi_programs.systemd_boot(),
+    }
+    assert plan(guest(esp)).changes == ()
+
+
 def test_the_loader_of_a_system_that_is_gone_is_replaced() -> None:
     esp: Files = {
         "EFI/BOOT/BOOTX64.EFI": efi_programs.grub("/EFI/ubuntu"),

@@ -36,6 +36,16 @@ def test_where_windows_looks_first() -> None:
     assert recording.read(f"{ROOT}/{PATH}") == b"<x/>"
 
 
+def test_the_owner_s_own_goes_before_the_default() -> None:
+    first = "Panther/Unattend/Unattend.xml"
+    os = replace(WINDOWS, image_state=GENERALIZED)
+    facts = replace(FACTS, mounts=(Mount("/C", "/dev/sda1", "ntfs"),), os=os)
+    recording = RecordingGuest(guest({first: b"<theirs/>"}))
+    storage = Storage(facts.disks, facts.filesystems, facts.volumes)
+    STEP.run(Context(recording, facts, storage, Options()))
+    assert recording.plan.changes == ()
+
+
 def test_an_answer_file_that_is_of_no_use() -> None:
     facts = replace(FACTS, os=replace(WINDOWS, image_state=""))
     recording = RecordingGuest(guest({}))
