@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.guests.machine import Tree
 
-_SIZE = 64 << 20
+_SIZE = 256 << 20
 # Each is half of something; the last is a guest with Btrfs, which only that can fill.
 _HALVES = (
     *("group-1", "group-2", "mirror-1", "mirror-2", "stripe-1", "stripe-2"),
@@ -38,7 +38,7 @@ array() {{
 }}
 array /dev/md1 1 {mirror[0]} {mirror[1]}
 array /dev/md2 0 {stripe[0]} {stripe[1]}
-mkfs.btrfs -q -f --mixed -d raid1 -m raid1 {pair[0]} {pair[1]}
+mkfs.btrfs -q -f -d raid1 -m raid1 {pair[0]} {pair[1]}
 mkfs.btrfs -q -f -U {uuid} -L fedora {btrfs}3
 mount {btrfs}3 /sysroot
 for name in {subvolumes}; do btrfs subvolume create /sysroot/$name; done
