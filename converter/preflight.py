@@ -50,8 +50,9 @@ def open_and_judge(
     answers = answer_file.judge(wanted)
     if wanted.as_is:  # it may be what nobody else can read
         layout, start, answers = tolerated(layout), tolerated(start), ()
-    findings = (*container, *layout, *start, *answers)
-    source = opening.verify(later=later or bool(opening.faults.errors) or is_refused(findings))
+    is_bad = bool(opening.faults.errors) or is_refused((*container, *layout, *start, *answers))
+    source = opening.verify(later=later or is_bad)
+    findings = (*container, *layout, *answers, *(() if opening.faults.errors else start))
     opening.faults.raise_all(findings)
     return source, findings
 
