@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 _WORD: Final = re.compile(r'(?:"[^"\n]*"|[^\s"])+')
 _REMARK: Final = re.compile(r"(?<!\S)#[^\n]*")
-_MEMBERS: Final = re.compile(r'(?<![ \t])[ \t]+(devices=(?:"[^"\n]*"|[^\s"])*)', re.IGNORECASE)
+_VALUE: Final = r'devices=(?:"[^"\n]*"|[^\s"])*'
+_MEMBERS: Final = re.compile(rf"(?<![ \t])[ \t]+({_VALUE})", re.IGNORECASE)
+# On a line of their own, which goes with them: a blank one would end the array's.
+_LINE: Final = re.compile(rf"^[ \t]+{_VALUE}[ \t]*(?:\n|\Z)", re.IGNORECASE | re.MULTILINE)
 _ANY: Final = "partitions"
 
 
@@ -59,7 +62,7 @@ def _without_members(line: str, uuid_of: Callable[[str], str]) -> str:
     if len(words) < 2 or not _value(words, "devices"):
         return line
     if any(_value(words, tag) for tag in ("uuid", "name", "super-minor")):
-        return _MEMBERS.sub("", line)
+        return _MEMBERS.sub("", _LINE.sub("", line))
     uuid = uuid_of(words[1])
     return _MEMBERS.sub(f" UUID={uuid}", line) if uuid else line
 
