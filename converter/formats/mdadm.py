@@ -27,8 +27,8 @@ def arrays(text: str) -> tuple[tuple[str, str], ...]:
     """Give each array's device and UUID (lower-case digits alone), "" where it has none."""
     found = []
     for line in _logical_lines(text):
-        words = _words(line)
-        if len(words) > 1 and _is(words[0], "array"):
+        words = _words(line) if _is_keyword(line, "array") else []
+        if len(words) > 1:
             found.append((words[1], uuid_digits(_value(words, "uuid"))))
     return tuple(found)
 
@@ -88,6 +88,8 @@ def _value(words: list[str], tag: str) -> str:
 
 
 def _is_keyword(line: str, keyword: str) -> bool:
+    if line[0] in "\n#":  # as most of a file may be
+        return False
     words = _words(line)
     return bool(words) and _is(words[0], keyword)
 
