@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from converter.formats import columns
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
+# Empty lines, however many; or a line with those that continue it.
+_LOGICAL: Final = re.compile(r"\n+|[^\n]+(?:\n|\Z)(?:(?=[ \t])[^\S\n]*\S[^\n]*(?:\n|\Z))*")
 _WORD: Final = re.compile(r'(?:"[^"\n]*"|[^\s"])+')
 _REMARK: Final = re.compile(r"(?<!\S)#[^\n]*")
 _VALUE: Final = r'devices=(?:"[^"\n]*"|[^\s"])*'
@@ -26,7 +26,7 @@ _ANY: Final = "partitions"
 def arrays(text: str) -> tuple[tuple[str, str], ...]:
     """Give each array's device and UUID (lower-case digits alone), "" where it has none."""
     found = []
-    for line in _logical_lines(text):
+    for line in _LOGICAL.findall(text):
         words = _words(line) if _is_keyword(line, "array") else []
         if len(words) > 1:
             found.append((words[1], uuid_digits(_value(words, "uuid"))))
@@ -43,7 +43,7 @@ def on_any_disk(text: str, uuid_of: Callable[[str], str]) -> str:
 
     `uuid_of` gives the UUID of the array that has a device name, "" where it is not known.
     """
-    logical = list(_logical_lines(text))
+    logical: list[str] = _LOGICAL.findall(text)
     devices = [line for line in logical if _is_keyword(line, "device")]
     named = bool(devices) and not any(_ANY in _words(line)[1:] for line in devices)
     edited = []
@@ -65,17 +65,6 @@ def _without_members(line: str, uuid_of: Callable[[str], str]) -> str:
         return _MEMBERS.sub("", _LINE.sub("", line))
     uuid = uuid_of(words[1])
     return _MEMBERS.sub(f" UUID={uuid}", line) if uuid else line
-
-
-def _logical_lines(text: str) -> Iterator[str]:
-    current = ""
-    for line in columns.lines(text):
-        if current and not (line[0] in " \t" and line.strip()):
-            yield current
-            current = ""
-        current += line
-    if current:
-        yield current
 
 
 def _words(line: str) -> list[str]:

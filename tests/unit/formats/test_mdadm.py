@@ -45,6 +45,12 @@ def test_members_give_way_to_what_identifies_the_array() -> None:
     assert edited(alone, uuid="") == alone
 
 
+def test_lines_that_begin_with_a_blank() -> None:
+    text = f"\n\n  DEVICE /dev/sda1\n\n \n  ARRAY /dev/md0\n\tUUID={UUID}\n\n  x\n"
+    assert mdadm.arrays(text) == (("/dev/md0", UUID.replace(":", "")),)
+    assert edited(text) == text.replace("  DEVICE /dev/sda1", "DEVICE partitions")
+
+
 def test_members_on_a_line_of_their_own_leave_none_that_is_empty() -> None:
     """It would end the array's lines before its UUID."""
     text = "ARRAY /dev/md0\n  devices=/dev/sda1,/dev/sdb1 \n  UUID=1:2\n   devices=/dev/sdc1"
