@@ -144,8 +144,8 @@ def _provide(
 
 def _how(choice: Choice, store: Store | None) -> str:
     """Say how what is missing comes into the store."""
-    is_named = store is not None and store.directory != default_directory()
-    where = f" --drivers {store.directory}" if store is not None and is_named else ""
+    is_own = store is None or store.directory == default_directory()
+    where = "" if store is None or is_own else f" --drivers {store.directory}"
     fetch = f"converter drivers fetch {choice.bundle.name}{where}"
     bring = f"converter drivers import{where} FILE"
     if any(payload.url for payload in choice.payloads):

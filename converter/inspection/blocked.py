@@ -1,9 +1,10 @@
-"""Which modules are kept from loading: by modprobe.d(5), and by the kernel's command line."""
+"""Which modules for EC2 are kept from loading: by modprobe.d(5), or the kernel's command line."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from converter.data import load
 from converter.formats import kmod
 from converter.guest import paths
 
@@ -28,10 +29,12 @@ _ARGUMENTS: Final = (
 def blocked_modules(
     guest: ReadableGuest, bootloader: Bootloader | None
 ) -> dict[str, tuple[str, ...]]:
-    """Give every module that is blocked, each with the files and arguments that do so."""
+    """Give the modules of EC2's devices that are blocked, each with the files and arguments."""
+    rows = load("linux")["drivers"].values()
+    wanted = {name for row in rows for name in (*row["modules"], *row.get("also", ()))}
     found: dict[str, tuple[str, ...]] = {}
     for place, text in (*_configured(guest), *_argued(bootloader)):
-        for module in sorted(kmod.parse_blocked(text)):
+        for module in sorted(wanted & kmod.parse_blocked(text)):
             found[module] = (*found.get(module, ()), place)
     return found
 

@@ -65,7 +65,7 @@ class Storage:
         """
         for prefix, tag in _BY_TAG.items():
             if spec.startswith(prefix):
-                return self._tagged(tag, _unescaped(spec.removeprefix(prefix)))
+                return self._tagged(tag, link_name(spec.removeprefix(prefix)))
         tag, equals, value = spec.partition("=")
         if equals and tag.upper() in _BY_TAG.values():
             return self._tagged(tag.upper(), value.strip("\"'"))
@@ -227,8 +227,8 @@ def _is(array: Array, wanted: str) -> bool:
     return wanted == array.name or mdadm.uuid_digits(wanted) == mdadm.uuid_digits(array.uuid)
 
 
-def _unescaped(name: str) -> str:
-    """Give what a link's name stands for: udev writes unusual bytes in hexadecimal."""
+def link_name(name: str) -> str:
+    """Give what a link in /dev/disk is named for: udev writes unusual bytes in hexadecimal."""
 
     def decode(match: re.Match[str]) -> str:
         return bytes.fromhex(match[0].replace("\\x", "")).decode("utf-8", "surrogateescape")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 KIND: Final = "systemd-boot"
 UKI: Final = "unified-kernel-image"
 # The extended boot loader partition (UAPI.1, "XBOOTLDR").
-_XBOOTLDR: Final = "bc13c2ff-59e6-4262-a352-b275fd6f7172"
+XBOOTLDR: Final = "bc13c2ff-59e6-4262-a352-b275fd6f7172"
 _MOST_ENTRIES: Final = 1000
 _NO_DEFAULT: Final = "Unable to determine kernel version."
 
@@ -76,7 +76,7 @@ def find(view: BootView) -> Found | None:
 
 def _places(view: BootView) -> list[Mount]:
     extended = {
-        device for device, part in view.storage.partitions() if part.type.lower() == _XBOOTLDR
+        device for device, part in view.storage.partitions() if part.type.lower() == XBOOTLDR
     }
     return [*view.esps, *(mount for mount in view.mounts if mount.device in extended)]
 

@@ -129,7 +129,7 @@ class LinuxFacts:
 
     `distribution` and `version` are those of os-release(5). `point_release` is the exact version
     where the distribution counts it as the same version with its updates in (Debian 12.7 is 12).
-    `blocked` are modules that are kept from loading, each with the files and arguments that do so.
+    `blocked` are modules of EC2's devices that are kept from loading, each with what does so.
     """
 
     distribution: str

@@ -51,19 +51,21 @@ def release(guest: RecordingGuest, *, is_written: bool) -> None:
 
 def _is_fixed(guest: ReadableGuest) -> bool:
     """Tell whether servers of the source are in a file that no DHCP client can write to."""
+    return _has_servers(guest) and guest.is_immutable(PATH)
+
+
+def _has_servers(guest: ReadableGuest) -> bool:
+    """Tell whether servers of the source are in a file that is no link."""
     stat = guest.lstat(PATH)
     if stat is None or stat.kind is not FileKind.FILE:
         return False
-    servers = [match[2] for match in _SERVER.finditer(paths.text(guest, PATH) or "")]
-    return bool(_of_source(servers)) and guest.is_immutable(PATH)
+    text = paths.text(guest, PATH) or ""
+    return bool(_of_source(match[2] for match in _SERVER.finditer(text)))
 
 
 def _to_resolved(guest: RecordingGuest) -> None:
     """Plan that the C library asks resolved, not servers that someone put into a file."""
-    stat = guest.lstat(PATH)
-    if stat is None or stat.kind is not FileKind.FILE:
-        return
-    if _of_source(match[2] for match in _SERVER.finditer(paths.text(guest, PATH) or "")):
+    if _has_servers(guest):
         reason = "its name servers are not reached from EC2; systemd-resolved knows those there"
         # Without its listener the program cannot be asked, only the servers that it was told of.
         name = "stub-resolv.conf" if _listens(guest) else "resolv.conf"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _MEMBER: Final = "device"
 _LOGS: Final = ("logdev", "rtdev", "journal_path")
+_LINKS: Final = {"UUID": "/dev/disk/by-uuid", "PARTUUID": "/dev/disk/by-partuuid"}
 
 
 def is_unstable(spec: str) -> bool:
@@ -63,10 +64,13 @@ def _stable_option(storage: Storage, option: str) -> str | None:
         return option
     if key == _MEMBER:
         return None
-    tag, equals, identifier = (stable_name(storage, value) or "").partition("=")
-    if not equals:
-        return f"{key}={tag or value}"
-    return f"{key}=/dev/disk/by-{tag.lower()}/{identifier}"
+    return f"{key}={link_of(stable_name(storage, value) or value)}"
+
+
+def link_of(name: str) -> str:
+    """Give the path of a device that is named as in fstab."""
+    tag, equals, value = name.partition("=")
+    return f"{_LINKS[tag]}/{value}" if equals else name
 
 
 def _is_single(uuid: str, uuids: Iterable[str]) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from converter.formats import ini
 from converter.guest import paths
 from converter.model import Finding, Severity
-from converter.steps.devices import is_unstable, stable_name
+from converter.steps.devices import is_unstable, link_of, stable_name
 from converter.steps.step import Step
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from converter.steps.step import Context
 
 _DIRECTORIES: Final = ("/etc/systemd/system", "/usr/local/lib/systemd/system")
-# A unit waits for a device only if that is named by a path.
-_LINKS: Final = {"UUID": "/dev/disk/by-uuid", "PARTUUID": "/dev/disk/by-partuuid"}
 
 
 def run(context: Context) -> None:
@@ -42,7 +40,8 @@ def _edit(context: Context, path: str) -> None:
     device = _device(text, "Mount")
     name = stable_name(context.storage, device) if is_unstable(device) else None
     if name is not None:
-        text = ini.with_value(text, "Mount", "What", _link(name))
+        # A unit waits for a device only if that is named by a path.
+        text = ini.with_value(text, "Mount", "What", link_of(name))
         context.guest.write(
             path,
             paths.encode(text),
@@ -51,12 +50,6 @@ def _edit(context: Context, path: str) -> None:
         )
     hint = "give all disks of the machine, or disable the unit"
     _tell(context, path, _device(text, "Mount"), hint)
-
-
-def _link(name: str) -> str:
-    """Give the path of a device that is named as in fstab."""
-    tag, equals, value = name.partition("=")
-    return f"{_LINKS[tag]}/{value}" if equals else name
 
 
 def _tell(context: Context, path: str, device: str, hint: str) -> None:

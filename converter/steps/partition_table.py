@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 from converter.data import load
 from converter.disk import core_image
-from converter.formats import FormatError, grubenv
+from converter.formats import FormatError, columns, grubenv
 from converter.formats.efi_program import Kind
 from converter.formats.grub_modules import CONFIG, MODULE, PREFIX, Object, module_dependencies
 from converter.guest import caseless, paths
 from converter.inspection.efi import EfiView
+from converter.inspection.storage import link_name
+from converter.inspection.systemd_boot import XBOOTLDR
 from converter.model import BootMode, ConvertTable, Finding, Severity, TableType
 from converter.policy import choose_boot_mode
 from converter.steps.step import Step
@@ -36,8 +38,6 @@ _MODULE_LIMIT: Final = 1 << 20
 _GRUB_NAMES: Final = {TableType.MBR: "msdos", TableType.GPT: "gpt"}
 _REASON: Final = "partitions have other identifiers in another partition table"
 _REINSTALL: Final = "leave --partition-table out; or reinstall GRUB (grub-install) in the machine"
-# UAPI.2, Discoverable Partitions.
-_XBOOTLDR: Final = "bc13c2ff-59e6-4262-a352-b275fd6f7172"
 
 
 def run(context: Context) -> None:
@@ -140,7 +140,7 @@ def _check_efi(context: Context, conversion: Conversion) -> None:
 
 def _check_systemd_boot(conversion: Conversion) -> None:
     types = {partition.type.lower() for partition in conversion.disk.partitions}
-    if conversion.table is TableType.MBR and _XBOOTLDR in types:
+    if conversion.table is TableType.MBR and XBOOTLDR in types:
         raise FormatError(
             "systemd-boot finds its entries by a type of partition (XBOOTLDR) that only a GPT has"
         )
@@ -176,7 +176,9 @@ class _Names:
         return match[0] if new is None else f"{match['before']}{new}"
 
     def _by_label(self, match: re.Match[str]) -> str:
-        new = self._labels.get(_unescaped(match["quoted"] or match["value"]))
+        # Escapes of fstab(5), and of udev's links.
+        name = link_name(columns.decode(match["quoted"] or match["value"]))
+        new = self._labels.get(name)
         if new is None:
             return match[0]
         before = match["before"].replace("LABEL", "UUID").replace("label", "uuid")
@@ -195,21 +197,10 @@ _BY_LABEL: Final = re.compile(
     r"(?P<before>\bPARTLABEL=|/dev/disk/by-partlabel/)"
     r"(?:(?P<quote>[\"'])(?P<quoted>[^\"'\n]{1,144})(?P=quote)|(?P<value>[^\s\"',]{1,144}))"
 )
-# Of fstab(5) and of udev's links.
-_ESCAPES: Final = re.compile(r"(?:\\(?:[0-3][0-7]{2}|x[0-9A-Fa-f]{2}))+")
 # As GRUB names the partitions of the first disk: hd0,gpt2 or, of the disk it is on, (,gpt2).
 _BY_GRUB: Final = re.compile(
     r"(?P<before>(?:\b(?:hd|ahci|ata)0|(?<=\()),)(?:gpt|msdos)(?P<number>\d{1,3})\b"
 )
-
-
-def _unescaped(text: str) -> str:
-    def decode(match: re.Match[str]) -> str:
-        codes = match[0].split("\\")[1:]
-        data = bytes(int(c[1:], 16) if c.startswith("x") else int(c, 8) for c in codes)
-        return data.decode("utf-8", "surrogateescape")
-
-    return _ESCAPES.sub(decode, text)
 
 
 def _rename(context: Context, names: _Names) -> None:

@@ -62,7 +62,7 @@ def _is_ready(view: EfiView, esp: Mount) -> bool:
     test: where a loader is there that does start it, that is taken.
     """
     loader = view.fallback(esp)
-    if loader is None or not starts(view, esp):
+    if loader is None or view.lacking(esp, loader):
         return False
     better = (
         vendor
