@@ -11,13 +11,16 @@ import os
 import secrets
 import select
 import shutil
+import subprocess
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from converter import process
+from converter import process, qmp
 from converter.accelerator import choose
 from converter.confinement import Confinement, linked
 from converter.console import Console
@@ -31,10 +34,10 @@ from converter.inspection.windows_volumes import find_volumes
 from converter.probe import install
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from converter.monitor import Monitor
+    from converter.qmp import Events
 
 OVMF: Final = (
     (Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd")),
@@ -44,6 +47,10 @@ _CARD: Final = "06:7e:57:00:00:01"
 _MEMORY: Final = 1024
 _VARIABLES: Final = "variables.fd"
 _PIECE: Final = 65536
+# How often a machine is started that restarts by itself, and the seconds that one may take to do so
+# after a panic (the kernel's panic=; distributions set 10 at most).
+_STARTS: Final = 3
+_RESTART: Final = 30
 
 
 class Firmware(StrEnum):
@@ -119,9 +126,12 @@ def boot(
         token = secrets.token_hex(8)
         _install_probe(overlays, work, token)
         monitor.phase("boot", f"booting from {machine.bus.value} by {machine.firmware.value}")
-        argv = _command(overlays, work, machine)
-        confinement = hypervisor.machine([*overlays, work / _VARIABLES], work, memory=_MEMORY)
-        return _follow(process.start(argv, confinement=confinement), Console(token), timeout)
+        with qmp.events(work) as events:
+            argv = [*_command(overlays, work, machine), *events.arguments]
+            written = [*overlays, work / _VARIABLES, *events.files]
+            confinement = hypervisor.machine(written, work, memory=_MEMORY)
+            start = partial(process.start, argv, confinement=confinement)
+            return _follow(start, events, token, timeout)
 
 
 def _overlay(image: Path, work: Path, number: int) -> Path:
@@ -206,30 +216,51 @@ def _uefi(work: Path) -> list[str]:
     )
 
 
-def _follow(machine: subprocess.Popen[bytes], console: Console, timeout: float) -> BootReport:
+def _follow(
+    start: Callable[[], subprocess.Popen[bytes]],
+    events: Events,
+    token: str,
+    timeout: float,
+) -> BootReport:
+    """Start the machine, and again where it restarts: Ubuntu's do after a try without initramfs.
+
+    So does, once, one that labels its files for SELinux.
+    """
     begun = time.monotonic()
+    for restarts_left in reversed(range(_STARTS)):
+        console = Console(token)
+        events.expect()
+        _watch(start(), console, begun + timeout)
+        if not (events.was_reset() and restarts_left):
+            break
+    return _report(console, time.monotonic() - begun)
+
+
+def _watch(machine: subprocess.Popen[bytes], console: Console, deadline: float) -> None:
+    """Follow one run of the machine, up to a verdict, its end or the `deadline`."""
     try:
-        while console.verdict is None:
-            left = begun + timeout - time.monotonic()
-            if left <= 0:
-                break
-            if machine.stdout is None or not _ready(machine.stdout, left):
-                break
+        while not console.is_final:
+            if console.verdict is not None:
+                deadline = min(deadline, time.monotonic() + _RESTART)
+            left = deadline - time.monotonic()
+            if left <= 0 or machine.stdout is None or not _ready(machine.stdout, left):
+                return
             piece = os.read(machine.stdout.fileno(), _PIECE)
             if not piece:
                 console.ended()
+                with suppress(subprocess.TimeoutExpired):
+                    machine.wait(timeout=_RESTART)
                 break
             console.feed(piece)
     finally:
         machine.kill()
         _, said = machine.communicate()
-    if console.verdict == "stopped" and not console.text:
+    if machine.returncode > 0:
         raise HostError(
             "qemu-failed",
-            f"QEMU did not start: {said.decode(errors='replace').strip()[-500:]}",
+            f"QEMU failed: {said.decode(errors='replace').strip()[-500:]}",
             hint="run `converter doctor`; with CONVERTER_ACCEL=tcg it needs no /dev/kvm",
         )
-    return _report(console, time.monotonic() - begun)
 
 
 def _ready(stream: IO[bytes], seconds: float) -> bool:

@@ -47,6 +47,8 @@ _ENDS: Final = (
         ),
     ),
 )
+# The kernel's last words, where it does not restart by itself (kernel/panic.c, since Linux 3.15).
+_NO_RESTART: Final = "---[ end Kernel panic"
 # A getty's: the machine is up, though the probe did not say so.
 _LOGIN: Final = re.compile(r"^\S{1,64} login: ?$", re.MULTILINE)
 # Strings to the terminal (OSC and the like), CSI sequences, other escapes (ECMA-48), and then what
@@ -111,6 +113,13 @@ class Console:
         """Note that the machine stopped by itself."""
         if self.verdict is None:
             self.verdict = "stopped"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether there is a verdict that a restart of the machine would not change."""
+        if self.verdict == "kernel-panic":
+            return _NO_RESTART in self.text
+        return self.verdict is not None
 
     @property
     def reached(self) -> str:

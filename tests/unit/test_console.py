@@ -67,6 +67,21 @@ def test_what_comes_up_is_told_by_the_probe(step: int) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "is_final"),
+    [
+        ("Kernel panic - not syncing: VFS\r\n", False),
+        ("Kernel panic - not syncing: VFS\r\nRebooting in 10 seconds..\r\n", False),
+        ("Kernel panic - not syncing: VFS\r\n---[ end Kernel panic - not syncing: VFS", True),
+        ("\r\ngrub> ", True),
+        ("SeaBIOS\r\n", False),
+    ],
+)
+@pytest.mark.parametrize("step", [0, 1])
+def test_a_panic_may_end_in_a_restart(text: str, *, is_final: bool, step: int) -> None:
+    assert fed(text, step=step).is_final == is_final
+
+
 @given(st.lists(st.integers(1, 40)), st.sampled_from([GOOD, *(text for _, text in CASES)]))
 def test_pieces_do_not_matter(steps: list[int], text: str) -> None:
     data, console = text.encode(), Console(TOKEN)
