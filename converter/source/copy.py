@@ -11,22 +11,35 @@ from typing import TYPE_CHECKING, Final
 
 from converter.confinement import Confinement, linked
 from converter.errors import writing_failed
+from converter.model import DiskFormat
 from converter.parallel import each
-from converter.source import grains, qemu_img, sparse
+from converter.source import grains, qemu_img, sparse, vdi, vhd, vhdx
 from converter.source.complaints import judged
 from converter.source.job import Job
 from converter.source.overlay import filename, node, padded, plain_data
 from converter.source.reader import Reader
+from converter.source.stretch import Stretch
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
+    from typing import IO
 
     from converter.model import ByteRange, SourceDisk
 
+    # Where it is on the disk, where in the file, and how long it is.
+    _Piece = tuple[int, int, int]
+
 _PIECE: Final = 1 << 20
 _AHEAD: Final = 8
+# Formats that keep data as they are, where that is not one stretch of their file.
+_STRETCHES: Final[dict[DiskFormat, Callable[[Reader], Iterator[Stretch]]]] = {
+    DiskFormat.VMDK: grains.stretches,
+    DiskFormat.VHD: vhd.stretches,
+    DiskFormat.VHDX: vhdx.stretches,
+    DiskFormat.VDI: vdi.stretches,
+}
 
 
 class CopyJob(Job):
@@ -74,6 +87,8 @@ class CopyJob(Job):
             self._copy_plain(self._plain)
         elif self._disk.subformat == "streamOptimized":
             self._unpack_grains()
+        elif self._disk.format in _STRETCHES and not self._disk.extents:
+            self._copy_stretches(_STRETCHES[self._disk.format])
         else:
             self._convert()
         if not self.is_cancelled():
@@ -82,17 +97,26 @@ class CopyJob(Job):
             self._progress(1.0)
 
     def _copy_plain(self, data: ByteRange) -> None:
-        """Copy what is not a hole or zero, unless it can be shared."""
+        """Copy what cannot be shared."""
         with Reader(data, name=self._disk.label) as source, self._target.open("wb") as out:
-
-            def copy(piece: tuple[int, int]) -> None:
-                offset, length = piece
-                sparse.write(out.fileno(), source.read(offset, length), offset)
-
             done = source.share(out.fileno())
-            pieces = _pieces(source.data(done, data.length - done))
-            for (offset, _), _ in each(copy, pieces, ahead=_AHEAD, is_cancelled=self.is_cancelled):
-                self._progress(offset / data.length)
+            self._copy_data(source, out, [Stretch(done, data.length - done, done)])
+
+    def _copy_stretches(self, stretches: Callable[[Reader], Iterable[Stretch]]) -> None:
+        data = Reader(self._disk.file, name=self._disk.label)
+        with data as source, self._target.open("wb") as out:
+            self._copy_data(source, out, stretches(source))
+
+    def _copy_data(self, source: Reader, out: IO[bytes], stretches: Iterable[Stretch]) -> None:
+        """Copy what is not a hole or zero."""
+
+        def copy(run: Sequence[_Piece]) -> None:
+            for offset, place, length in run:
+                sparse.write(out.fileno(), source.read(place, length), offset)
+
+        runs = _runs(_pieces(source, stretches))
+        for run, _ in each(copy, runs, ahead=_AHEAD, is_cancelled=self.is_cancelled):
+            self._progress(run[0][0] / self._disk.virtual_size)
 
     def _unpack_grains(self) -> None:
         with self._target.open("wb") as out:
@@ -121,8 +145,26 @@ class CopyJob(Job):
             child.kill()
 
 
-def _pieces(stretches: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Cut stretches (start, end) into pieces (offset, length)."""
-    for start, end in stretches:
-        for offset in range(start, end, _PIECE):
-            yield offset, min(_PIECE, end - offset)
+def _pieces(source: Reader, stretches: Iterable[Stretch]) -> Iterator[_Piece]:
+    """Cut what is data of stretches that are stored into pieces."""
+    for stretch in stretches:
+        if stretch.place is None:
+            continue
+        ahead = stretch.start - stretch.place
+        for start, end in source.data(stretch.place, stretch.length):
+            for place in range(start, end, _PIECE):
+                yield place + ahead, place, min(_PIECE, end - place)
+
+
+def _runs(pieces: Iterable[_Piece]) -> Iterator[Sequence[_Piece]]:
+    """Put small pieces together: so many that it is worth to hand them to a thread."""
+    run: list[_Piece] = []
+    length = 0
+    for piece in pieces:
+        run.append(piece)
+        length += piece[2]
+        if length >= _PIECE:
+            yield run
+            run, length = [], 0
+    if run:
+        yield run

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from converter.parallel import each
 from converter.source import sparse, vmdk_sparse
 from converter.source.reader import Reader, damaged
+from converter.source.stretch import joined, of_blocks
 from converter.source.vmdk_sparse import GRAIN_MARKER, SECTOR
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from converter.model import SourceDisk
     from converter.source.reader import Fetch
+    from converter.source.stretch import Stretch
     from converter.source.vmdk_sparse import SparseHeader
 
     # Where a grain is to be on the disk (LBA), and its place in the file, in sectors.
@@ -74,6 +76,14 @@ def _grains(reader: Reader, header: SparseHeader) -> Iterator[Grain]:
         for index, place in enumerate(places):
             if not header.is_empty(place):
                 yield lba + index * header.grain, place
+
+
+def stretches(reader: Reader) -> Iterator[Stretch]:
+    """Give what is stored of a sparse extent that was found sound, and is not compressed."""
+    header = vmdk_sparse.with_footer(reader, vmdk_sparse.read_header(reader))
+    grains = ((lba // header.grain, place * SECTOR) for lba, place in _grains(reader, header))
+    size = header.grain * SECTOR
+    return joined(of_blocks(grains, block=size, size=header.capacity * SECTOR))
 
 
 def fetcher(reader: Reader) -> Fetch:

@@ -17,7 +17,7 @@ from converter.source.reader import Reader, whole
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from converter.source.qcow2 import Stretch
+    from converter.source.stretch import Stretch
 
 _PIECE: Final = 1 << 20
 

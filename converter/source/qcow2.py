@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from bisect import bisect_left
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +18,7 @@ import zstandard
 from converter.errors import GuestRefusedError
 from converter.model import DiskFormat, SourceDisk
 from converter.source.reader import damaged, size_zero, truncated
+from converter.source.stretch import Stretch, joined
 
 if TYPE_CHECKING:
     from array import array
@@ -270,15 +271,6 @@ def _end(layout: _Layout, entry: int, left: int, bitmap: int | None = None) -> i
     return place + needed if place and needed else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """Bytes of a disk that a file holds from `place` on; None for zeros that it does not hold."""
-
-    start: int
-    length: int
-    place: int | None
-
-
 def own_stretches(reader: Reader) -> tuple[int, Iterator[Stretch]]:
     """Give the size of the disk in a qcow2, and what the file holds itself, in order.
 
@@ -291,28 +283,7 @@ def own_stretches(reader: Reader) -> tuple[int, Iterator[Stretch]]:
     odd = _features(header) & (_EXTERNAL | _COMPRESSION | _EXTENDED_L2)
     if header[:4] != MAGIC or odd or not 9 <= layout.cluster_bits <= 21:
         raise damaged("qcow2-header", reader.name, "is not the overlay that was made")
-    return layout.size, _own_stretches(reader, layout)
-
-
-def _own_stretches(reader: Reader, layout: _Layout) -> Iterator[Stretch]:
-    last: Stretch | None = None
-    for found in _own_clusters(reader, layout):
-        if last is not None and _follows(last, found):
-            last = replace(last, length=last.length + found.length)
-            continue
-        if last is not None:
-            yield last
-        last = found
-    if last is not None:
-        yield last
-
-
-def _follows(last: Stretch, found: Stretch) -> bool:
-    if found.start != last.start + last.length:
-        return False
-    if last.place is None or found.place is None:
-        return last.place is found.place
-    return found.place == last.place + last.length
+    return layout.size, joined(_own_clusters(reader, layout))
 
 
 def _own_clusters(reader: Reader, layout: _Layout) -> Iterator[Stretch]:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Final
 from converter.errors import GuestRefusedError
 from converter.model import DiskFormat, SourceDisk
 from converter.source.reader import check_blocks, damaged, size_zero, truncated
+from converter.source.stretch import of_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from converter.source.reader import Fetch, Reader
+    from converter.source.stretch import Stretch
 
 SIGNATURE: Final = struct.pack("<I", 0xBEDA107F)
 SIGNATURE_AT: Final = 64
@@ -58,7 +60,8 @@ def open_vdi(reader: Reader) -> SourceDisk:
     if block != _BLOCK or extra or size > blocks * block or blocks > _MAX_BLOCKS:
         raise damaged("vdi-header", reader.name, f"{blocks} blocks of {block} for {size} bytes")
     reserved = ((0, 512), (layout.map, layout.map + 4 * blocks))
-    check_blocks(reader, _allocated(reader, layout), length=block, reserved=reserved)
+    places = (place for _, place in _allocated(reader, layout))
+    check_blocks(reader, places, length=block, reserved=reserved)
     return SourceDisk(reader.label, DiskFormat.VDI, _KINDS[kind], size, reader.file)
 
 
@@ -69,14 +72,26 @@ def _layout(header: bytes) -> _Layout:
     return _Layout(blocks_at, data_at, size, blocks)
 
 
-def _allocated(reader: Reader, layout: _Layout) -> Iterator[int]:
-    """Give where the blocks are that are in the file, which has to be long enough for them."""
+def _allocated(reader: Reader, layout: _Layout) -> Iterator[tuple[int, int]]:
+    """Give (number, place) of the blocks in the file, which has to be long enough for them."""
+    first = 0
     for piece in reader.numbers(layout.map, layout.blocks, "I", "little"):
-        starts = [layout.data + entry * _BLOCK for entry in piece if entry < _UNALLOCATED]
-        end = max(starts, default=0) + _BLOCK
-        if starts and end > reader.length:
+        blocks = [
+            (number, layout.data + entry * _BLOCK)
+            for number, entry in enumerate(piece, first)
+            if entry < _UNALLOCATED
+        ]
+        end = max((place for _, place in blocks), default=0) + _BLOCK
+        if blocks and end > reader.length:
             raise truncated(reader.name, end, reader.length)
-        yield from starts
+        yield from blocks
+        first += len(piece)
+
+
+def stretches(reader: Reader) -> Iterator[Stretch]:
+    """Give what is stored of the disk in a VDI that `open_vdi` found sound."""
+    layout = _layout(reader.read(0, 512))
+    return of_blocks(_allocated(reader, layout), block=_BLOCK, size=layout.size)
 
 
 def fetcher(reader: Reader) -> Fetch:

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Final
 from converter.errors import GuestRefusedError
 from converter.model import DiskFormat, SourceDisk
 from converter.source.reader import check_blocks, damaged, size_zero, truncated
+from converter.source.stretch import of_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from converter.source.reader import Fetch, Reader
+    from converter.source.stretch import Stretch
 
 COOKIE: Final = b"conectix"
 _DYNAMIC_COOKIE: Final = b"cxsparse"
@@ -130,19 +132,39 @@ def _check_table(reader: Reader, header_offset: int, size: int) -> None:
     table = _table_of(reader, header_offset, size)
     length = table.bitmap + table.block
     end = header_offset + _HEADER
-    places = (table.offset, table.offset + table.entries * 4)
-    reserved = ((0, _FOOTER), (header_offset, end), places)
-    check_blocks(reader, _allocated(reader, table), length=length, reserved=reserved)
+    itself = (table.offset, table.offset + table.entries * 4)
+    reserved = ((0, _FOOTER), (header_offset, end), itself)
+    places = (place for _, place in _allocated(reader, table))
+    check_blocks(reader, places, length=length, reserved=reserved)
 
 
-def _allocated(reader: Reader, table: _Table) -> Iterator[int]:
-    """Give where the blocks are that are in the file, which has to be long enough for them."""
+def _allocated(reader: Reader, table: _Table) -> Iterator[tuple[int, int]]:
+    """Give (number, place) of the blocks in the file, which has to be long enough for them."""
+    first = 0
     for piece in reader.numbers(table.offset, table.entries, "I", "big"):
-        starts = [start * _SECTOR for start in piece if start != _UNUSED]
-        end = max(starts, default=0) + table.bitmap + table.block
-        if starts and end > reader.length:
+        blocks = [
+            (number, start * _SECTOR)
+            for number, start in enumerate(piece, first)
+            if start != _UNUSED
+        ]
+        end = max((place for _, place in blocks), default=0) + table.bitmap + table.block
+        if blocks and end > reader.length:
             raise truncated(reader.name, end, reader.length)
-        yield from starts
+        yield from blocks
+        first += len(piece)
+
+
+def _found(reader: Reader) -> tuple[_Table, int]:
+    """Give the table, and the disk's size."""
+    header, size = struct.unpack(">Q24xQ", _last(reader)[16:56])
+    return _table_of(reader, header, size), size
+
+
+def stretches(reader: Reader) -> Iterator[Stretch]:
+    """Give what is stored of a dynamic VHD that `open_vhd` found sound: see `fetcher`."""
+    table, size = _found(reader)
+    blocks = ((number, place + table.bitmap) for number, place in _allocated(reader, table))
+    return of_blocks(blocks, block=table.block, size=size)
 
 
 def fetcher(reader: Reader) -> Fetch:
@@ -150,8 +172,7 @@ def fetcher(reader: Reader) -> Fetch:
 
     Nobody goes by the bitmaps of such a disk: what was not written in a block is zero there.
     """
-    header, size = (struct.unpack_from(">Q", _last(reader), at)[0] for at in (16, 48))
-    table = _table_of(reader, header, size)
+    table, _ = _found(reader)
 
     def fetch(offset: int, length: int) -> bytes:
         number, inside = divmod(offset, table.block)

@@ -16,11 +16,13 @@ from converter.errors import GuestRefusedError
 from converter.model import DiskFormat, SourceDisk
 from converter.source.crc32c import crc32c
 from converter.source.reader import check_blocks, damaged, size_zero, truncated
+from converter.source.stretch import of_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from converter.source.reader import Fetch, Reader
+    from converter.source.stretch import Stretch
 
 MAGIC: Final = b"vhdxfile"
 _HEADERS: Final = (64 << 10, 128 << 10)
@@ -61,6 +63,12 @@ class _Metadata:
     def ratio(self) -> int:
         """After how many blocks the table has an entry for a sector bitmap: for children only."""
         return (1 << 23) * 512 // self.block
+
+    @property
+    def entries(self) -> int:
+        """How many entries the table has, those of sector bitmaps among them."""
+        blocks = -(-self.size // self.block)
+        return blocks + (blocks - 1) // self.ratio
 
 
 def open_vhdx(reader: Reader) -> SourceDisk:
@@ -189,20 +197,17 @@ def _check_bat(
 ) -> None:
     """Check that every block that is present lies in the file, where nothing else is."""
     start, length = region
-    blocks = -(-found.size // found.block)
-    entries = blocks + (blocks - 1) // found.ratio
-    if entries * 8 > length:
-        raise damaged("vhdx-bat", reader.name, f"{blocks} blocks do not fit its table")
-    starts = _present(reader, start, entries, found)
-    check_blocks(reader, starts, length=found.block, reserved=reserved)
+    if found.entries * 8 > length:
+        raise damaged("vhdx-bat", reader.name, f"{found.entries} entries do not fit its table")
+    places = (place for _, place in _present(reader, start, found))
+    check_blocks(reader, places, length=found.block, reserved=reserved)
 
 
-def _present(reader: Reader, table: int, entries: int, found: _Metadata) -> Iterator[int]:
-    """Give where the blocks are that are in the file, which has to be long enough for them."""
+def _present(reader: Reader, table: int, found: _Metadata) -> Iterator[tuple[int, int]]:
+    """Give (number, place) of the blocks in the file, which has to be long enough for them."""
     size, block, ratio = found.size, found.block, found.ratio
-    blocks = -(-size // block)
     number = -1
-    for piece in reader.numbers(table, entries, "Q", "little"):
+    for piece in reader.numbers(table, found.entries, "Q", "little"):
         if not any(piece):  # most of a large disk
             number += len(piece)
             continue
@@ -217,10 +222,19 @@ def _present(reader: Reader, table: int, entries: int, found: _Metadata) -> Iter
                 continue
             at = (entry >> 20) * _MIB
             # The last block of a disk need be there only as far as the disk goes.
-            needed = at + (block if number < entries - 1 else size - (blocks - 1) * block)
+            index = number - number // (ratio + 1)
+            needed = at + min(block, size - index * block)
             if needed > reader.length:
                 raise truncated(reader.name, needed, reader.length)
-            yield at
+            yield index, at
+
+
+def stretches(reader: Reader) -> Iterator[Stretch]:
+    """Give what is stored of the disk in a VHDX that `open_vhdx` found sound."""
+    regions = _regions(reader)
+    found = _metadata(reader, regions[_METADATA])
+    blocks = _present(reader, regions[_BAT][0], found)
+    return of_blocks(blocks, block=found.block, size=found.size)
 
 
 def fetcher(reader: Reader) -> Fetch:

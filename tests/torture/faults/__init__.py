@@ -36,7 +36,8 @@ class Kind:
 
 
 _SIGNALS = {"SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT, "SIGHUP": signal.SIGHUP}
-_CONVERTED = ("qcow2", "vhdx", "two-disks")
+# Those that qemu-img copies.
+_COPIED = ("qcow2",)
 _DEAD: Allowed = {5: {"appliance-failed"}, 6: {"appliance-died"}, **THROUGH}
 _KILLED: Allowed = {6: {"tool-failed"}, **THROUGH}
 
@@ -52,9 +53,9 @@ KINDS: tuple[Kind, ...] = (
     Kind("SIGINT to the group", 6, _by(signal.SIGINT, group=True)),
     Kind("SIGTERM twice", 6, _by(signal.SIGTERM, again=True)),
     Kind("qemu killed", 10, partial(ended.child_killed, name=QEMU, allowed=_DEAD)),
-    Kind("qemu-img killed", 8, partial(ended.child_killed, name=IMG, allowed=_KILLED), _CONVERTED),
+    Kind("qemu-img killed", 8, partial(ended.child_killed, name=IMG, allowed=_KILLED), _COPIED),
     Kind("qemu stands still", 6, partial(ended.child_stopped, name=QEMU)),
-    Kind("qemu-img stands still", 6, partial(ended.child_stopped, name=IMG), _CONVERTED),
+    Kind("qemu-img stands still", 6, partial(ended.child_stopped, name=IMG), _COPIED),
     Kind("disk too small", 14, room.small),
     Kind("disk fills up (tmpfs)", 10, partial(room.filled, filesystem=Tmpfs)),
     Kind("disk fills up (ext4)", 6, partial(room.filled, filesystem=Ext4)),

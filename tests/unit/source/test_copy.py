@@ -1,4 +1,4 @@
-"""Copies that need no other program: of plain data, and of a stream-optimized VMDK."""
+"""Copies that need no other program."""
 
 from __future__ import annotations
 
@@ -14,19 +14,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from converter.errors import ConversionError, DamagedInputError
-from converter.source import open_source
+from converter.source import grains, open_source
 from converter.source.copy import CopyJob
+from converter.source.reader import Reader, whole
 from tests.unit.source.build import (
     GRAIN,
     MIB,
     descriptor,
+    dynamic_vhd,
     fixed_vhd,
     grain,
     ovf,
     pattern,
+    sparse_vmdk,
     stored,
     stream_vmdk,
     tar,
+    vdi,
+    vhdx,
 )
 
 if TYPE_CHECKING:
@@ -193,8 +198,99 @@ class TestStream:
         assert error.code == "vmdk-grain-length"
 
 
+# How each is made of blocks, and the size of those.
+STRETCHED: dict[str, tuple[Callable[[dict[int, bytes], int], bytes], int]] = {
+    "vmdk": (lambda blocks, size: sparse_vmdk(blocks, size // 512), GRAIN),
+    "vhd": (lambda blocks, size: dynamic_vhd(blocks, size, block=GRAIN), GRAIN),
+    "vhdx": (vhdx, MIB),
+    "vdi": (vdi, MIB),
+}
+
+
+@pytest.mark.parametrize("kind", STRETCHED)
+class TestStretches:
+    """Formats whose data lie in their file as they are, in pieces."""
+
+    @pytest.mark.parametrize("numbers", [(), (0,), (1, 2, 3), (4, 0, 2), (5, 4, 3, 2, 1, 0)])
+    def test_is_the_same(self, tmp_path: Path, kind: str, numbers: tuple[int, ...]) -> None:
+        make, block = STRETCHED[kind]
+        size = 5 * block + 512
+        blocks = {number: pattern(block, seed=number + 1) for number in numbers}
+        expected = b"".join(blocks.get(number, bytes(block)) for number in range(6))[:size]
+        assert copied(stored(tmp_path, f"a.{kind}", make(blocks, size))) == expected
+
+    def test_out_of_an_archive(self, tmp_path: Path, kind: str) -> None:
+        make, block = STRETCHED[kind]
+        text = ovf([f'<File ovf:href="a.{kind}" ovf:id="f0"/>']).encode()
+        disk = make({1: pattern(block)}, 2 * block)
+        data = tar(("vm.ovf", text), (f"a.{kind}", disk), ("other", b"x" * 3000))
+        assert copied(stored(tmp_path, "a.ova", data)) == bytes(block) + pattern(block)
+
+    def test_what_is_zero_becomes_a_hole(self, tmp_path: Path, kind: str) -> None:
+        make, block = STRETCHED[kind]
+        blocks = {0: bytes(block), 1: b"x".rjust(block, b"\0"), 2: bytes(block)}
+        copy, target = job(stored(tmp_path, f"a.{kind}", make(blocks, 3 * block)))
+        copy.start()
+        copy.wait()
+        assert target.read_bytes() == b"".join(blocks.values())
+        assert target.stat().st_blocks * 512 <= GRAIN
+
+    def test_progress_ends_at_one_and_never_falls(self, tmp_path: Path, kind: str) -> None:
+        make, block = STRETCHED[kind]
+        seen: list[float] = []
+        blocks = {number: pattern(block) for number in (3, 1, 0)}
+        path = stored(tmp_path, f"a.{kind}", make(blocks, 40 * block))
+        copy, _ = job(path, progress=seen.append)
+        copy.start()
+        copy.wait()
+        assert seen == sorted(seen)
+        assert seen[-1] == 1.0
+
+    def test_a_source_that_shrinks_meanwhile(self, tmp_path: Path, kind: str) -> None:
+        make, block = STRETCHED[kind]
+        path = stored(tmp_path, f"a.{kind}", make({0: pattern(block)}, block))
+        copy, _ = job(path)
+        # Of a VHD its table is found by its end.
+        with path.open("r+b") as file:
+            file.truncate(path.stat().st_size - 1024)
+        copy.start()
+        with pytest.raises(DamagedInputError):
+            copy.wait()
+
+
+def test_holes_of_blocks_that_are_allocated_take_no_time(tmp_path: Path) -> None:
+    """As of a fixed VHDX, all of whose blocks are there."""
+    count = 4096
+    table = {number: (4 + number) << 20 | 6 for number in range(count)}
+    path = stored(tmp_path, "a.vhdx", vhdx({}, count * MIB, table=table))
+    with path.open("r+b") as file:
+        file.truncate((4 + count) * MIB)
+        file.seek((4 + 100) * MIB)
+        file.write(b"data")
+    copy, target = job(path)
+    copy.start()
+    copy.wait()
+    with target.open("rb") as image:
+        image.seek(100 * MIB)
+        assert image.read(4) == b"data"
+    assert target.stat().st_size == count * MIB
+    assert target.stat().st_blocks * 512 <= GRAIN
+
+
+def test_grains_that_follow_each_other_are_one_stretch(tmp_path: Path) -> None:
+    path = stored(tmp_path, "a.vmdk", sparse_vmdk({0: DATA, 1: DATA, 3: DATA}, 512))
+    with Reader(whole(path)) as reader:
+        found = list(grains.stretches(reader))
+    assert [(stretch.start, stretch.length) for stretch in found] == [
+        (0, 2 * GRAIN),
+        (3 * GRAIN, GRAIN),
+    ]
+
+
 @pytest.mark.parametrize(
-    "data", [fixed_vhd(DATA), stream_vmdk({0: DATA}, 128)], ids=["plain", "stream"]
+    "data",
+    [fixed_vhd(DATA), stream_vmdk({0: DATA}, 128), vdi({0: pattern(MIB)}, MIB)],
+    ids=["plain", "stream", "stretches"],
 )
 class TestFailures:
     @pytest.mark.parametrize(
