@@ -255,13 +255,7 @@ class _Conversion:
 
         fail = partial(kill_children, threading.get_native_id())
         jobs: list[Job] = [
-            CopyJob(
-                disk,
-                image,
-                directory=self._space.work,
-                progress=partial(progress, number),
-                on_failure=fail,
-            )
+            CopyJob(disk, image, progress=partial(progress, number), on_failure=fail)
             for number, (disk, image) in enumerate(zip(source.disks, images, strict=True))
         ]
         if source.listed:

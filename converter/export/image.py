@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Final
 from converter.confinement import Confinement, linked
 from converter.deadline import deadline, seconds_for
 from converter.errors import ConversionError, UsageError, writing_failed
-from converter.export import stream_vmdk
+from converter.export import qemu_img, stream_vmdk
 from converter.handoff.workspace import Workspace
 from converter.model import ContainerFormat, DiskFormat, SourceDisk
-from converter.source import qemu_img
 from converter.source.complaints import host_fault, source_in_use
 from converter.source.copy import CopyJob
 from converter.source.overlay import SECTOR, padded
@@ -98,10 +97,10 @@ def _raw(image: Path) -> ByteRange:
 
 
 def _write_raw(
-    data: ByteRange, target: Path, work: Path, progress: Callable[[float], None]
+    data: ByteRange, target: Path, _work: Path, progress: Callable[[float], None]
 ) -> None:
     disk = SourceDisk(str(data.path), DiskFormat.RAW, "", data.length, data)
-    copy = CopyJob(disk, target, directory=work, progress=progress)
+    copy = CopyJob(disk, target, progress=progress)
     try:
         copy.start()
         copy.wait()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from converter.parallel import each
 from converter.source import sparse, vmdk_sparse
 from converter.source.reader import Reader, damaged
-from converter.source.stretch import joined, of_blocks
+from converter.source.stretch import Packed, joined, of_blocks
 from converter.source.vmdk_sparse import GRAIN_MARKER, SECTOR
 
 if TYPE_CHECKING:
@@ -78,12 +78,17 @@ def _grains(reader: Reader, header: SparseHeader) -> Iterator[Grain]:
                 yield lba + index * header.grain, place
 
 
-def stretches(reader: Reader) -> Iterator[Stretch]:
-    """Give what is stored of a sparse extent that was found sound, and is not compressed."""
+def contents(reader: Reader) -> Iterator[Stretch | Packed]:
+    """Give what is stored of a sparse extent that was found sound."""
     header = vmdk_sparse.with_footer(reader, vmdk_sparse.read_header(reader))
+    size, capacity = header.grain * SECTOR, header.capacity * SECTOR
+    if header.is_compressed:
+        for grain in _grains(reader, header):
+            unpack = partial(_unpacked, reader, reader.read, header, grain)
+            yield Packed(grain[0] * SECTOR, min(size, capacity - grain[0] * SECTOR), unpack)
+        return
     grains = ((lba // header.grain, place * SECTOR) for lba, place in _grains(reader, header))
-    size = header.grain * SECTOR
-    return joined(of_blocks(grains, block=size, size=header.capacity * SECTOR))
+    yield from joined(of_blocks(grains, block=size, size=capacity))
 
 
 def fetcher(reader: Reader) -> Fetch:

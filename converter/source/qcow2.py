@@ -10,7 +10,9 @@ import struct
 import zlib
 from bisect import bisect_left
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial, reduce
+from itertools import chain, groupby
+from operator import or_
 from typing import TYPE_CHECKING, Final
 
 import zstandard
@@ -18,7 +20,7 @@ import zstandard
 from converter.errors import GuestRefusedError
 from converter.model import DiskFormat, SourceDisk
 from converter.source.reader import damaged, size_zero, truncated
-from converter.source.stretch import Stretch, joined
+from converter.source.stretch import Packed, Stretch, joined
 
 if TYPE_CHECKING:
     from array import array
@@ -27,14 +29,21 @@ if TYPE_CHECKING:
     from converter.errors import DamagedInputError
     from converter.source.reader import Fetch, Reader
 
+    # The byte of the disk that it is at, its entry, and the bitmap of its subclusters.
+    _Cluster = tuple[int, int, int]
+
 MAGIC: Final = b"QFI\xfb"
 _DIRTY, _CORRUPT, _EXTERNAL, _COMPRESSION, _EXTENDED_L2 = (1 << bit for bit in range(5))
 _OFFSET: Final = 0x00FFFFFFFFFFFE00
 _COMPRESSED: Final = 1 << 62
 _COPIED: Final = 1 << 63
 _ZERO: Final = 1
+# The version since which a cluster can be marked as zeros.
+_ZEROS_SINCE: Final = 3
 _SECTOR: Final = 512
 _SUBCLUSTERS: Final = 32
+# Of a cluster without subclusters: what the bitmap of its data would be.
+_WHOLE: Final = 0xFFFFFFFF
 _L1_LIMIT: Final = 32 << 20
 _LONGEST_NAME: Final = 1023
 _DATA_FILE: Final = 0x44415441
@@ -53,6 +62,7 @@ _WINDOW: Final = 8 << 20
 class _Layout:
     """What the header says of the tables; `l1_offset` and sizes in bytes."""
 
+    version: int
     size: int
     cluster_bits: int
     extended: bool
@@ -136,11 +146,11 @@ def _features(header: bytes) -> int:
 
 
 def _layout(header: bytes) -> _Layout:
-    bits, size, _crypt, l1_entries, l1_offset = struct.unpack_from(">IQIIQ", header, 20)
+    version, bits, size, _crypt, l1_entries, l1_offset = struct.unpack_from(">I12xIQIIQ", header, 4)
     features = _features(header)
     compression = header[104] if features & _COMPRESSION else _DEFLATE
     extended = bool(features & _EXTENDED_L2)
-    return _Layout(size, bits, extended, l1_offset, l1_entries, compression)
+    return _Layout(version, size, bits, extended, l1_offset, l1_entries, compression)
 
 
 def _foreign(reader: Reader, what: str) -> GuestRefusedError:
@@ -220,51 +230,58 @@ def _check_tables(reader: Reader, layout: _Layout) -> None:
             start += layout.covered
 
 
-def _check_table(reader: Reader, layout: _Layout, table: int, start: int) -> None:
-    """Check the L2 table at byte `table`, whose first cluster is at byte `start` of the disk."""
-    entries = reader.words(table, layout.cluster // 8, "Q", "big")
-    if _fit_surely(reader, layout, entries):
+def _check_table(reader: Reader, layout: _Layout, table: int, first: int) -> None:
+    """Check the L2 table at byte `table`, whose first cluster is at byte `first` of the disk."""
+    numbers = reader.words(table, layout.cluster // 8, "Q", "big")
+    if _fit_surely(reader, layout, numbers):
         return
-    step = layout.entry // 8
-    for index in range(0, len(entries), step):
-        entry = entries[index]
-        if not entry:
-            continue
-        left = layout.size - start - index // step * layout.cluster
-        if left <= 0:
-            return
-        if layout.extended:
-            end = _end(layout, entry, left, entries[index + 1])
-        else:
-            end = _end(layout, entry, left)
+    for start, entry, bitmap in _clusters(layout, first, numbers):
+        if _is_odd(layout, entry, bitmap):
+            raise damaged(
+                "qcow2-table", reader.name, f"no cluster can be as the one for byte {start} is"
+            )
+        end = _end(layout, entry, layout.size - start, bitmap)
         if end > reader.length:
             raise truncated(reader.name, end, reader.length)
 
 
 def _fit_surely(reader: Reader, layout: _Layout, entries: array[int]) -> bool:
-    """Tell, of a whole table at once, that the data of plain clusters lie in the file."""
+    """Tell, of a whole table at once, that plain clusters lie in the file, where they may."""
     ordered = sorted(entries)
     plain, copied = bisect_left(ordered, _COMPRESSED), bisect_left(ordered, _COPIED)
     last = ordered[-1]
     if layout.extended or plain != copied or last >= _COPIED | _COMPRESSED:
         return False
+    if _is_odd(layout, reduce(or_, entries), _WHOLE):
+        return False
     places = (last & _OFFSET, ordered[max(plain - 1, 0)] & _OFFSET)
     return last == 0 or max(places) + layout.cluster <= reader.length
 
 
-def _end(layout: _Layout, entry: int, left: int, bitmap: int | None = None) -> int:
+def _is_odd(layout: _Layout, entry: int, bitmap: int) -> bool:
+    """Tell whether QEMU would not read a cluster: where none can be, or more than one thing."""
+    if entry & _COMPRESSED:
+        return False
+    place = entry & _OFFSET
+    if layout.extended:
+        allocated, zeros = bitmap & _WHOLE, bitmap >> _SUBCLUSTERS
+        return bool(place % layout.cluster or allocated & zeros or (allocated and not place))
+    return bool(place % layout.cluster or (entry & _ZERO and layout.version < _ZEROS_SINCE))
+
+
+def _end(layout: _Layout, entry: int, left: int, bitmap: int) -> int:
     """Give where in the file the data that an L2 entry stands for ends.
 
     `left` is what the disk has from the cluster's beginning on: the last one need not be whole.
-    `bitmap` tells, in its lower half, the allocated subclusters of an entry that has any.
+    `bitmap` tells, in its lower half, the allocated subclusters.
     """
     if entry & _COMPRESSED:
         place, sectors = layout.packed(entry)
         return (place // _SECTOR + 1 + sectors) * _SECTOR
     place = entry & _OFFSET
     needed = min(layout.cluster, -(-left // _SECTOR) * _SECTOR)
-    if bitmap is not None:
-        allocated = (bitmap & 0xFFFFFFFF).bit_length()
+    if layout.extended:
+        allocated = (bitmap & _WHOLE).bit_length()
         needed = min(needed, allocated * (layout.cluster // _SUBCLUSTERS))
     elif entry & _ZERO:
         needed = 0
@@ -287,20 +304,69 @@ def own_stretches(reader: Reader) -> tuple[int, Iterator[Stretch]]:
 
 
 def _own_clusters(reader: Reader, layout: _Layout) -> Iterator[Stretch]:
-    count = -(-layout.size // layout.covered)
-    for first, table in enumerate(reader.words(layout.l1_offset, count, "Q", "big")):
-        if not table & _OFFSET:
-            continue
-        entries = reader.words(table & _OFFSET, layout.entries, "Q", "big")
+    for first, entries in _tables(reader, layout):
         if entries.count(_ZERO) == len(entries):  # a large disk that was trimmed has many of these
-            start = first * layout.covered
-            yield Stretch(start, min(layout.covered, layout.size - start), None)
+            yield Stretch(first, min(layout.covered, layout.size - first), None)
             continue
-        for second, entry in enumerate(entries):
-            start = first * layout.covered + second * layout.cluster
-            if entry and start < layout.size:
-                place = None if entry & _ZERO else entry & _OFFSET
-                yield Stretch(start, min(layout.cluster, layout.size - start), place)
+        for start, entry, _ in _clusters(layout, first, entries):
+            place = None if entry & _ZERO else entry & _OFFSET
+            yield Stretch(start, min(layout.cluster, layout.size - start), place)
+
+
+def _tables(reader: Reader, layout: _Layout) -> Iterator[tuple[int, array[int]]]:
+    """Give every L2 table there is: the byte of the disk that it begins at, and its numbers."""
+    start = 0
+    count = -(-layout.size // layout.covered)
+    for tables in reader.numbers(layout.l1_offset, count, "Q", "big"):
+        for table in tables:
+            if table & _OFFSET:
+                yield start, reader.words(table & _OFFSET, layout.cluster // 8, "Q", "big")
+            start += layout.covered
+
+
+def _clusters(layout: _Layout, first: int, numbers: array[int]) -> Iterator[_Cluster]:
+    """Give the clusters of a table that it says something of, as far as the disk goes."""
+    step = layout.entry // 8
+    for index in range(0, len(numbers), step):
+        start = first + index // step * layout.cluster
+        if start >= layout.size:
+            return
+        if any(numbers[index : index + step]):
+            yield start, numbers[index], numbers[index + 1] if layout.extended else _WHOLE
+
+
+def contents(reader: Reader) -> Iterator[Stretch | Packed]:
+    """Give what is stored of the disk in a qcow2 that `open_qcow2` found sound, in order."""
+    layout = _layout(_header(reader))
+    clusters = chain.from_iterable(
+        _clusters(layout, first, numbers) for first, numbers in _tables(reader, layout)
+    )
+    for is_packed, alike in groupby(clusters, lambda cluster: bool(cluster[1] & _COMPRESSED)):
+        if is_packed:
+            yield from (_packed(reader, layout, cluster) for cluster in alike)
+        else:
+            yield from joined(chain.from_iterable(_stored(layout, cluster) for cluster in alike))
+
+
+def _packed(reader: Reader, layout: _Layout, cluster: _Cluster) -> Packed:
+    start, entry, _ = cluster
+    length = min(layout.cluster, layout.size - start)
+    return Packed(start, length, partial(_unpacked, reader, layout, entry))
+
+
+def _stored(layout: _Layout, cluster: _Cluster) -> Iterator[Stretch]:
+    """Give the parts of a cluster that hold data."""
+    start, entry, bitmap = cluster
+    place = entry & _OFFSET
+    if not place or (entry & _ZERO and not layout.extended):
+        return
+    end = min(start + layout.cluster, layout.size)
+    parts = _SUBCLUSTERS if layout.extended else 1
+    part = layout.cluster // parts
+    for number in range(parts):
+        at = start + number * part
+        if bitmap >> number & 1 and at < end:
+            yield Stretch(at, min(part, end - at), place + number * part)
 
 
 def fetcher(reader: Reader) -> Fetch:

@@ -1,4 +1,4 @@
-"""Where the data of a disk are in its file, for formats that keep them as they are."""
+"""Where the data of a disk are in its file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,15 @@ class Stretch:
     start: int
     length: int
     place: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Bytes of a disk that a file holds compressed; `unpack` gives these, and maybe more."""
+
+    start: int
+    length: int
+    unpack: Callable[[], bytes]
 
 
 def of_blocks(blocks: Iterable[tuple[int, int]], *, block: int, size: int) -> Iterator[Stretch]:

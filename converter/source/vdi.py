@@ -88,7 +88,7 @@ def _allocated(reader: Reader, layout: _Layout) -> Iterator[tuple[int, int]]:
         first += len(piece)
 
 
-def stretches(reader: Reader) -> Iterator[Stretch]:
+def contents(reader: Reader) -> Iterator[Stretch]:
     """Give what is stored of the disk in a VDI that `open_vdi` found sound."""
     layout = _layout(reader.read(0, 512))
     return of_blocks(_allocated(reader, layout), block=_BLOCK, size=layout.size)

@@ -160,7 +160,7 @@ def _found(reader: Reader) -> tuple[_Table, int]:
     return _table_of(reader, header, size), size
 
 
-def stretches(reader: Reader) -> Iterator[Stretch]:
+def contents(reader: Reader) -> Iterator[Stretch]:
     """Give what is stored of a dynamic VHD that `open_vhd` found sound: see `fetcher`."""
     table, size = _found(reader)
     blocks = ((number, place + table.bitmap) for number, place in _allocated(reader, table))

@@ -229,7 +229,7 @@ def _present(reader: Reader, table: int, found: _Metadata) -> Iterator[tuple[int
             yield index, at
 
 
-def stretches(reader: Reader) -> Iterator[Stretch]:
+def contents(reader: Reader) -> Iterator[Stretch]:
     """Give what is stored of the disk in a VHDX that `open_vhdx` found sound."""
     regions = _regions(reader)
     found = _metadata(reader, regions[_METADATA])

@@ -56,7 +56,7 @@ def copied(source: Path) -> Path:
     (disk,) = open_source([source], work=work).disks
     target = source.with_suffix(".copy")
     target.unlink(missing_ok=True)
-    copy = CopyJob(disk, target, directory=work, progress=lambda _: None)
+    copy = CopyJob(disk, target, progress=lambda _: None)
     copy.start()
     copy.wait()
     return target
@@ -114,7 +114,7 @@ def test_another_filesystem_is_copied_to(place: Path, tmp_path: Path) -> None:
     source = place / "far.raw"
     source.write_bytes(DATA)
     (disk,) = open_source([source], work=tmp_path).disks
-    copy = CopyJob(disk, tmp_path / "copy", directory=tmp_path, progress=lambda _: None)
+    copy = CopyJob(disk, tmp_path / "copy", progress=lambda _: None)
     copy.start()
     copy.wait()
     assert (tmp_path / "copy").read_bytes() == DATA

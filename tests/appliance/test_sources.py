@@ -120,7 +120,7 @@ def sha256(path: Path) -> str:
 
 def copied(disk: SourceDisk, work: Path, name: str = "target") -> Path:
     target = work / name
-    copy = CopyJob(disk, target, directory=work, progress=lambda _: None, on_failure=lambda: None)
+    copy = CopyJob(disk, target, progress=lambda _: None)
     copy.start()
     copy.wait()
     return target
@@ -465,15 +465,7 @@ class TestTheHost:
             [disk] = open_source([path], work=work).disks
             create_overlay(disk, directory=work, name="overlay")
             targets.append(work / "target")
-            copies.append(
-                CopyJob(
-                    disk,
-                    targets[-1],
-                    directory=work,
-                    progress=lambda _: None,
-                    on_failure=lambda: None,
-                )
-            )
+            copies.append(CopyJob(disk, targets[-1], progress=lambda _: None))
         for copy in copies:
             copy.start()
         for copy in copies:
@@ -505,9 +497,7 @@ class TestTheHost:
             for _ in range(64):
                 file.write(random.randbytes(MIB))  # noqa: S311 - no secret
         [disk] = open_source([write(disk_, kind, tmp_path)], work=work).disks
-        copy = CopyJob(
-            disk, work / "target", directory=work, progress=lambda _: None, on_failure=lambda: None
-        )
+        copy = CopyJob(disk, work / "target", progress=lambda _: None)
         copy.start()
         time.sleep(seconds)
         before = time.monotonic()

@@ -49,7 +49,7 @@ class Injection:
 
     @property
     def guest(self) -> str:
-        return self.kind.guests[self.number % len(self.kind.guests)]
+        return guests.KINDS[self.number % len(guests.KINDS)]
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,7 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
     """What goes wrong.
 
     Reads of the byte `bad` fail; those from number `first` to `last` fail; from number `cut_after`
-    on the files end at `cut_to`; all give at most half of what is asked if `short`; each takes
-    `delay` seconds more.
+    on the files end at `cut_to`; all give at most half of what is asked if `short`.
     """
 
     bad: int = -1
@@ -43,7 +42,6 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
     cut_after: int = 0
     cut_to: int = 0
     short: bool = False
-    delay: float = 0.0
 
     def __str__(self) -> str:
         return msgspec.json.encode(self).decode()
@@ -99,7 +97,6 @@ class _Flaky(fuse.Fuse):  # type: ignore[misc]
     def read(self, path: str, size: int, offset: int) -> bytes | int:
         fault = self._fault
         self._reads += 1
-        time.sleep(fault.delay)
         if offset <= fault.bad < offset + size or fault.first <= self._reads <= fault.last:
             return -errno.EIO
         if self._is_cut():

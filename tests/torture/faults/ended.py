@@ -8,20 +8,17 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from tests.torture.faults.common import EDITING, STOPPED, THROUGH, flaky, settle, some_moment
-from tests.torture.flaky import Fault
+from tests.torture.faults.common import EDITING, STOPPED, THROUGH, settle, some_moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from random import Random
 
     from tests.torture.faults.common import Allowed
-    from tests.torture.guests import Guest
-    from tests.torture.scene import Moment, Scene
+    from tests.torture.scene import Moment, Scene, Victim
 
 QEMU, IMG = "qemu-system-x86_64", "qemu-img"
-# What each read of a source takes more, in seconds, so that its copy lasts.
-_DELAY = 0.03
+# When one is there, or comes: qemu-img looks at every source, and makes the overlays.
+_THERE = {QEMU: EDITING, IMG: ("source",)}
 
 
 def signalled(scene: Scene, random: Random, number: int, *, group: bool, again: bool) -> Moment:
@@ -46,43 +43,30 @@ def signalled(scene: Scene, random: Random, number: int, *, group: bool, again: 
 
 
 def child_killed(scene: Scene, random: Random, name: str, allowed: Allowed) -> Moment:
-    moment = some_moment(random, EDITING if name == QEMU else ("copy", *EDITING, "lay-over"))
-    with _perhaps_slow(scene, moment, name) as guest:
-        victim = scene.start(guest=guest)
-        victim.reaches(moment, scene.reference)
-        child = victim.awaited(name)
-        if child is not None:
-            _kill(child, signal.SIGKILL)
-        through = settle(scene, victim, allowed if child else THROUGH)
-    if not through:
+    moment, victim, child = _child(scene, random, name)
+    if child is not None:
+        _kill(child, signal.SIGKILL)
+    if not settle(scene, victim, allowed if child else THROUGH):
         scene.rerun()
     return moment
 
 
 def child_stopped(scene: Scene, random: Random, name: str) -> Moment:
-    moment = some_moment(random, EDITING if name == QEMU else ("copy", *EDITING, "lay-over"))
-    number = random.choice((signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
-    with _perhaps_slow(scene, moment, name) as guest:
-        victim = scene.start(guest=guest)
-        victim.reaches(moment, scene.reference)
-        child = victim.awaited(name)
-        if child is not None:
-            _kill(child, signal.SIGSTOP)
-        victim.send(number)
-        through = settle(scene, victim, STOPPED)
-    if not through:
+    moment, victim, child = _child(scene, random, name)
+    if child is not None:
+        _kill(child, signal.SIGSTOP)
+    victim.send(random.choice((signal.SIGTERM, signal.SIGINT, signal.SIGHUP)))
+    if not settle(scene, victim, STOPPED):
         scene.rerun()
     return moment
 
 
-@contextlib.contextmanager
-def _perhaps_slow(scene: Scene, moment: Moment, name: str) -> Iterator[Guest]:
-    """Give the guest, on a slow disk where qemu-img would have copied it too soon."""
-    if name != IMG or moment.phase == "lay-over":
-        yield scene.guest
-        return
-    with flaky(scene, Fault(delay=_DELAY)) as guest:
-        yield guest
+def _child(scene: Scene, random: Random, name: str) -> tuple[Moment, Victim, int | None]:
+    """Start a run, and give the program of that name that it runs at a moment, or then."""
+    moment = some_moment(random, _THERE[name])
+    victim = scene.start()
+    victim.reaches(moment, scene.reference)
+    return moment, victim, victim.awaited(name)
 
 
 def _kill(pid: int, number: int) -> None:

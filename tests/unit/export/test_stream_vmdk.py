@@ -33,7 +33,7 @@ def packed(path: Path) -> bytes:
 
 def unpacked(directory: Path, data: bytes) -> bytes:
     [disk] = open_source([stored(directory, "a.vmdk", data)], work=directory).disks
-    copy = CopyJob(disk, directory / "again", directory=directory, progress=lambda _: None)
+    copy = CopyJob(disk, directory / "again", progress=lambda _: None)
     copy.start()
     copy.wait()
     return (directory / "again").read_bytes()

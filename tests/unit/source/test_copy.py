@@ -26,6 +26,7 @@ from tests.unit.source.build import (
     grain,
     ovf,
     pattern,
+    qcow2,
     sparse_vmdk,
     stored,
     stream_vmdk,
@@ -47,7 +48,7 @@ def job(path: Path, *, progress: Any = lambda _: None) -> tuple[CopyJob, Path]:
     work.mkdir(exist_ok=True)
     [disk] = open_source([path], work=work).disks
     target = path.parent / "target"
-    return CopyJob(disk, target, directory=work, progress=progress, on_failure=lambda: None), target
+    return CopyJob(disk, target, progress=progress), target
 
 
 def copied(path: Path) -> bytes:
@@ -198,64 +199,110 @@ class TestStream:
         assert error.code == "vmdk-grain-length"
 
 
+def deflated(data: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(data) + packer.flush()
+
+
+def packed_qcow2(blocks: dict[int, bytes], size: int) -> bytes:
+    """Make a qcow2 whose odd clusters are compressed."""
+    data, table, places = b"", {}, {}
+    for number, block in blocks.items():
+        if number % 2:
+            packed = deflated(block)
+            place = 5 * GRAIN + len(blocks) * GRAIN + len(data) + 8
+            table[number] = (1 << 62 | (place % 512 + len(packed) - 1) // 512 << 54 | place,)
+            data += bytes(8) + packed
+        else:
+            places[number] = block
+    made = qcow2(places, size, table=table)
+    return made.ljust(5 * GRAIN + len(blocks) * GRAIN, b"\0") + data + bytes(512)
+
+
 # How each is made of blocks, and the size of those.
-STRETCHED: dict[str, tuple[Callable[[dict[int, bytes], int], bytes], int]] = {
-    "vmdk": (lambda blocks, size: sparse_vmdk(blocks, size // 512), GRAIN),
-    "vhd": (lambda blocks, size: dynamic_vhd(blocks, size, block=GRAIN), GRAIN),
-    "vhdx": (vhdx, MIB),
-    "vdi": (vdi, MIB),
+STORED: dict[str, tuple[Callable[[dict[int, bytes], int], bytes], int]] = {
+    "sparse.vmdk": (lambda blocks, size: sparse_vmdk(blocks, size // 512), GRAIN),
+    "a.vhd": (lambda blocks, size: dynamic_vhd(blocks, size, block=GRAIN), GRAIN),
+    "a.vhdx": (vhdx, MIB),
+    "a.vdi": (vdi, MIB),
+    "a.qcow2": (qcow2, GRAIN),
+    "extended.qcow2": (lambda blocks, size: qcow2(blocks, size, features=16), GRAIN),
+    "packed.qcow2": (packed_qcow2, GRAIN),
 }
 
 
-@pytest.mark.parametrize("kind", STRETCHED)
-class TestStretches:
-    """Formats whose data lie in their file as they are, in pieces."""
+@pytest.mark.parametrize("kind", STORED)
+class TestStored:
+    """Formats whose data lie in their file in pieces."""
 
     @pytest.mark.parametrize("numbers", [(), (0,), (1, 2, 3), (4, 0, 2), (5, 4, 3, 2, 1, 0)])
     def test_is_the_same(self, tmp_path: Path, kind: str, numbers: tuple[int, ...]) -> None:
-        make, block = STRETCHED[kind]
+        make, block = STORED[kind]
         size = 5 * block + 512
         blocks = {number: pattern(block, seed=number + 1) for number in numbers}
         expected = b"".join(blocks.get(number, bytes(block)) for number in range(6))[:size]
-        assert copied(stored(tmp_path, f"a.{kind}", make(blocks, size))) == expected
+        assert copied(stored(tmp_path, kind, make(blocks, size))) == expected
 
     def test_out_of_an_archive(self, tmp_path: Path, kind: str) -> None:
-        make, block = STRETCHED[kind]
-        text = ovf([f'<File ovf:href="a.{kind}" ovf:id="f0"/>']).encode()
+        make, block = STORED[kind]
+        text = ovf([f'<File ovf:href="{kind}" ovf:id="f0"/>']).encode()
         disk = make({1: pattern(block)}, 2 * block)
-        data = tar(("vm.ovf", text), (f"a.{kind}", disk), ("other", b"x" * 3000))
+        data = tar(("vm.ovf", text), (kind, disk), ("other", b"x" * 3000))
         assert copied(stored(tmp_path, "a.ova", data)) == bytes(block) + pattern(block)
 
     def test_what_is_zero_becomes_a_hole(self, tmp_path: Path, kind: str) -> None:
-        make, block = STRETCHED[kind]
+        make, block = STORED[kind]
         blocks = {0: bytes(block), 1: b"x".rjust(block, b"\0"), 2: bytes(block)}
-        copy, target = job(stored(tmp_path, f"a.{kind}", make(blocks, 3 * block)))
+        copy, target = job(stored(tmp_path, kind, make(blocks, 3 * block)))
         copy.start()
         copy.wait()
         assert target.read_bytes() == b"".join(blocks.values())
         assert target.stat().st_blocks * 512 <= GRAIN
 
     def test_progress_ends_at_one_and_never_falls(self, tmp_path: Path, kind: str) -> None:
-        make, block = STRETCHED[kind]
+        make, block = STORED[kind]
         seen: list[float] = []
         blocks = {number: pattern(block) for number in (3, 1, 0)}
-        path = stored(tmp_path, f"a.{kind}", make(blocks, 40 * block))
-        copy, _ = job(path, progress=seen.append)
+        copy, _ = job(stored(tmp_path, kind, make(blocks, 40 * block)), progress=seen.append)
         copy.start()
         copy.wait()
         assert seen == sorted(seen)
         assert seen[-1] == 1.0
 
     def test_a_source_that_shrinks_meanwhile(self, tmp_path: Path, kind: str) -> None:
-        make, block = STRETCHED[kind]
-        path = stored(tmp_path, f"a.{kind}", make({0: pattern(block)}, block))
+        make, block = STORED[kind]
+        path = stored(tmp_path, kind, make({1: pattern(block)}, 2 * block))
         copy, _ = job(path)
         # Of a VHD its table is found by its end.
         with path.open("r+b") as file:
-            file.truncate(path.stat().st_size - 1024)
+            file.truncate(path.stat().st_size - 2048)
         copy.start()
         with pytest.raises(DamagedInputError):
             copy.wait()
+
+
+def test_a_disk_in_files_of_every_kind(tmp_path: Path) -> None:
+    stored(tmp_path, "one", b"?" * 512 + pattern(1024))
+    stored(tmp_path, "two.vmdk", sparse_vmdk({1: DATA}, 256, text=""))
+    stored(tmp_path, "three.vmdk", stream_vmdk({1: DATA[::-1]}, 256, text=""))
+    # Larger than is said, as the last one may be.
+    stored(tmp_path, "four.vmdk", sparse_vmdk({0: DATA, 1: DATA}, 256, text=""))
+    lines = [
+        'RW 2 FLAT "one" 1',
+        "RW 3 ZERO",
+        'RW 256 SPARSE "two.vmdk"',
+        'RW 256 SPARSE "three.vmdk"',
+        'RW 1 VMFS "one"',
+        'RW 129 SPARSE "four.vmdk"',
+    ]
+    seen: list[float] = []
+    path = stored(tmp_path, "a.vmdk", descriptor(lines, kind="custom").encode())
+    copy, target = job(path, progress=seen.append)
+    copy.start()
+    copy.wait()
+    expected = pattern(1024) + bytes(1536 + GRAIN) + DATA + bytes(GRAIN) + DATA[::-1] + b"?" * 512
+    assert target.read_bytes() == expected + DATA + DATA[:512]
+    assert seen == sorted(seen)
 
 
 def test_holes_of_blocks_that_are_allocated_take_no_time(tmp_path: Path) -> None:
@@ -280,7 +327,7 @@ def test_holes_of_blocks_that_are_allocated_take_no_time(tmp_path: Path) -> None
 def test_grains_that_follow_each_other_are_one_stretch(tmp_path: Path) -> None:
     path = stored(tmp_path, "a.vmdk", sparse_vmdk({0: DATA, 1: DATA, 3: DATA}, 512))
     with Reader(whole(path)) as reader:
-        found = list(grains.stretches(reader))
+        found = list(grains.contents(reader))
     assert [(stretch.start, stretch.length) for stretch in found] == [
         (0, 2 * GRAIN),
         (3 * GRAIN, GRAIN),
@@ -290,7 +337,7 @@ def test_grains_that_follow_each_other_are_one_stretch(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "data",
     [fixed_vhd(DATA), stream_vmdk({0: DATA}, 128), vdi({0: pattern(MIB)}, MIB)],
-    ids=["plain", "stream", "stretches"],
+    ids=["plain", "stream", "stored"],
 )
 class TestFailures:
     @pytest.mark.parametrize(
@@ -385,7 +432,7 @@ def test_two_copies_of_one_file_at_once(tmp_path: Path) -> None:
     disks = open_source([path, path], work=work).disks
     targets = [tmp_path / "one", tmp_path / "two"]
     copies = [
-        CopyJob(disk, target, directory=work, progress=lambda _: None, on_failure=lambda: None)
+        CopyJob(disk, target, progress=lambda _: None)
         for disk, target in zip(disks, targets, strict=True)
     ]
     for copy in copies:

@@ -143,11 +143,21 @@ def test_a_header_that_cannot_be(tmp_path: Path, length: int, kind: int) -> None
         ({"l1": [4 * CLUSTER] * 2, "size": 1 << 30}, "qcow2-table"),
         ({"l1": [4 * CLUSTER, 4 * CLUSTER + 512], "size": 1 << 30}, "qcow2-table"),
         ({"table": {0: (1 << 50,)}}, "truncated"),
+        ({"table": {0: (4 * CLUSTER + 512,)}}, "qcow2-table"),
+        ({"table": {0: (4 * CLUSTER + 512 | 1,)}}, "qcow2-table"),
+        ({"table": {0: (1,)}, "version": 2}, "qcow2-table"),
+        ({"table": {0: (0, 1)}, "features": EXTENDED}, "qcow2-table"),
+        ({"table": {0: (4 * CLUSTER, 1 | 1 << 32)}, "features": EXTENDED}, "qcow2-table"),
+        ({"table": {0: (4 * CLUSTER + 2048, 1)}, "features": EXTENDED}, "qcow2-table"),
     ],
 )
 def test_damage(tmp_path: Path, options: dict[str, Any], code: str) -> None:
     data = qcow2({}, **{"size": CLUSTER, **options})
     assert damage(stored(tmp_path, "a.qcow2", data)).code == code
+
+
+def test_what_an_entry_beyond_the_disk_says_means_nothing(tmp_path: Path) -> None:
+    open_one(stored(tmp_path, "a.qcow2", qcow2({}, CLUSTER, table={1: (4 * CLUSTER + 512,)})))
 
 
 @pytest.mark.parametrize("bits", [0, 8, 22, 0xFFFFFFFF])

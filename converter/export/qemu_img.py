@@ -1,4 +1,4 @@
-"""qemu-img(1) convert, for what is not copied here: confined, and followed while it works."""
+"""qemu-img(1) convert, for formats that are not written here: confined, and followed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from converter import process
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
@@ -22,19 +21,18 @@ _PIECE: Final = 4096
 _COMPLAINT: Final = 4096
 
 
-def convert(  # noqa: PLR0913 - as many as a copy has
+def convert(
     options: Sequence[str],
     source: str,
     target: Path,
     *,
     confinement: Confinement,
     progress: Callable[[float], None],
-    started: Callable[[subprocess.Popen[bytes]], None] = lambda _child: None,
 ) -> tuple[int, str]:
     """Copy `source` to `target`, made here; give the exit status and what was said on stderr.
 
-    `progress` gets 0 to 1, `started` the process, which is killed when this is interrupted. Raises
-    `OSError` when `target` cannot be made.
+    It is killed when this is interrupted. `progress` gets 0 to 1. Raises `OSError` when `target`
+    cannot be made.
     """
     target.touch()
     argv = ["qemu-img", "convert", "-p", *options, source, str(target)]
@@ -42,7 +40,6 @@ def convert(  # noqa: PLR0913 - as many as a copy has
     with open(os.memfd_create("complaint"), "w+b") as complaint:  # noqa: PTH123 - a descriptor
         with process.start(argv, stderr=complaint, confinement=confinement) as child:
             try:
-                started(child)
                 while child.stdout and (piece := os.read(child.stdout.fileno(), _PIECE)):
                     for match in _PERCENT.finditer(piece):
                         progress(float(match[1]) / 100)
