@@ -77,7 +77,12 @@ def export(guest: BuiltImage, kind: str) -> Path:
     """
     name = f"{guest.path.parent.name}-{kind}"
     directory = kept(name, partial(_make, guest.disks, kind))
-    return directory / ("guest.ova" if kind == "ova" else _KINDS[kind][0])
+    return directory / file_name(kind)
+
+
+def file_name(kind: str) -> str:
+    """Give what the file of a `kind` is called that names the others, if there are any."""
+    return "guest.ova" if kind == "ova" else _KINDS[kind][0]
 
 
 def _make(disks: Sequence[Path], kind: str, directory: Path) -> None:

@@ -13,7 +13,7 @@ from converter.source.copy import CopyJob
 def main(source: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent) as work:
         (disk,) = open_source([source], work=Path(work)).disks
-        job = CopyJob(disk, target, progress=lambda _fraction: None)
+        job = CopyJob(disk, target, progress=lambda _: None)
         job.start()
         job.wait()
 

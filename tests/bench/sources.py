@@ -15,7 +15,7 @@ from converter import process
 from converter.accelerator import choose
 from converter.guest.appliance import Appliance
 from images.cache import digest, image, kept
-from images.exports import export, write
+from images.exports import export, file_name, write
 from images.windows import build as windows_build
 from images.windows.guest import Firmware, Windows
 
@@ -58,9 +58,7 @@ def large_container(kind: str) -> Path:
     def make(directory: Path) -> None:
         write(source, kind, directory)
 
-    directory = kept(f"{source.parent.name}-{kind}", make)
-    (path,) = directory.iterdir()
-    return path
+    return kept(f"{source.parent.name}-{kind}", make) / file_name(kind)
 
 
 def refused() -> Path:
