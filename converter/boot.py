@@ -24,7 +24,8 @@ from converter import process, qmp
 from converter.accelerator import choose
 from converter.confinement import Confinement, linked
 from converter.console import Console
-from converter.errors import HostError, UsageError
+from converter.deadline import deadline, seconds_for
+from converter.errors import HostError, UsageError, disk_full
 from converter.guest import hypervisor
 from converter.guest.appliance import Appliance
 from converter.handoff.workspace import scratch
@@ -32,12 +33,16 @@ from converter.inspection.mounts import mount_guest
 from converter.inspection.storage import read_storage
 from converter.inspection.windows_volumes import find_volumes
 from converter.probe import install
+from converter.source.complaints import judged
+from converter.source.raw_image import raw_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from converter.monitor import Monitor
     from converter.qmp import Events
+
+    _Start = Callable[..., subprocess.Popen[bytes]]
 
 OVMF: Final = (
     (Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd")),
@@ -46,7 +51,23 @@ OVMF: Final = (
 _CARD: Final = "06:7e:57:00:00:01"
 _MEMORY: Final = 1024
 _VARIABLES: Final = "variables.fd"
+_QEMU: Final = "qemu-system-x86_64"
+_UP: Final = "multi-user"
+# What a running guest writes comes to some MiB.
+_ROOM: Final = 16 << 20
+# What to do where a boot ended before the system's own words.
+_OTHER_FIRMWARE: Final = "the other --firmware, or, of several disks, the boot disk first"
+_HINTS: Final = {
+    "no-boot-device": f"try {_OTHER_FIRMWARE}",
+    "efi-shell": f"try {_OTHER_FIRMWARE}",
+    "nothing": f"try a longer --timeout, or {_OTHER_FIRMWARE}",
+    "login": "it is up, but did not say all in its time: try a longer --timeout",
+    "restart-loop": "look at its console: by --log FILE, or started by hand",
+}
+_LOOK: Final = "console_tail has what it said last"
 _PIECE: Final = 65536
+# What QEMU complains of is short.
+_SAID: Final = 4096
 # How often a machine is started that restarts by itself, and the seconds that one may take to do so
 # after a panic (the kernel's panic=; distributions set 10 at most).
 _STARTS: Final = 3
@@ -71,9 +92,15 @@ class Bus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BootReport:
-    """What came up: `reached` is "multi-user" or the name of where the boot ended."""
+    """What came up: `reached` is "multi-user" or the name of where the boot ended.
+
+    `starts` is how often the machine started: more than once where it restarts by itself. `hint`
+    says what to do where it did not come up.
+    """
 
     reached: str
+    hint: str
+    starts: int
     seconds: float
     root: dict[str, str]
     addresses: tuple[str, ...]
@@ -106,12 +133,15 @@ def boot(
 ) -> BootReport:
     """Boot raw `images` (boot disk first) and follow the console to a verdict.
 
-    `timeout` is in seconds, from the machine's start. Raises `UsageError` for what is no image,
-    `HostError` when QEMU or its firmware is missing.
+    `timeout` is in seconds, from the machine's start. Raises what `raw_image` does for what is no
+    image, `UsageError` ``source-in-use`` for one that a machine runs from, `HostError` when QEMU or
+    its firmware is missing.
     """
     for image in images:
-        if not image.is_file():
-            raise UsageError("image-missing", f"{image}: is not a file", hint="give a raw image")
+        raw_image(image)
+    process.find_tool(_QEMU)
+    if machine.firmware is Firmware.UEFI:
+        _firmware()
     most = _PLACES.get(machine.bus)
     if most is not None and len(images) > most:
         raise UsageError(
@@ -124,14 +154,18 @@ def boot(
         overlays = [_overlay(image, work, number) for number, image in enumerate(images)]
         monitor.phase("probe", "putting a probe into the throw-away overlay")
         token = secrets.token_hex(8)
-        _install_probe(overlays, work, token)
+        with deadline("inspect", seconds_for("inspect")):
+            _install_probe(overlays, work, token)
         monitor.phase("boot", f"booting from {machine.bus.value} by {machine.firmware.value}")
         with qmp.events(work) as events:
             argv = [*_command(overlays, work, machine), *events.arguments]
             written = [*overlays, work / _VARIABLES, *events.files]
             confinement = hypervisor.machine(written, work, memory=_MEMORY)
             start = partial(process.start, argv, confinement=confinement)
-            return _follow(start, events, token, timeout)
+            report = _follow(start, events, token, timeout)
+        if report.reached != _UP and shutil.disk_usage(work).free < _ROOM:
+            raise disk_full(work, "the machine had no room for what it writes")
+        return report
 
 
 def _overlay(image: Path, work: Path, number: int) -> Path:
@@ -140,10 +174,13 @@ def _overlay(image: Path, work: Path, number: int) -> Path:
     link.symlink_to(image.resolve())
     overlay = work / f"overlay{number}.qcow2"
     overlay.touch()
-    process.run(
+    done = process.run(
         ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(link), str(overlay)],
+        check=False,
         confinement=Confinement(read=linked(work), written=(overlay,)),
     )
+    if done.status != 0:
+        raise judged(str(image), overlay, done.status, done.reason)
     return overlay
 
 
@@ -167,7 +204,7 @@ def _command(overlays: Sequence[Path], work: Path, machine: Machine) -> list[str
     bus = machine.bus
     chipset = "pc" if bus is Bus.IDE else "q35"
     argv = [
-        "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot",
+        _QEMU, "-nodefaults", "-no-user-config", "-no-reboot",
         "-machine", f"{chipset},graphics=off", *choose().qemu_arguments, "-m", str(_MEMORY),
         # Without a screen to draw on, GRUB's gfxterm takes minutes.
         "-display", "none", "-vga", "std", "-serial", "stdio",
@@ -203,75 +240,94 @@ def _disk(bus: Bus, place: int) -> str:
 
 def _uefi(work: Path) -> list[str]:
     """Give OVMF with a private copy of its empty variable store."""
+    code, variables = _firmware()
+    private = work / _VARIABLES
+    shutil.copyfile(variables, private)
+    return [
+        "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}",
+        "-drive", f"if=pflash,unit=1,format=raw,file={private}",
+    ]  # fmt: skip
+
+
+def _firmware() -> tuple[Path, Path]:
+    """Give OVMF and its empty variable store. Raises `HostError` ``ovmf-missing``."""
     for code, variables in OVMF:
         if code.is_file() and variables.is_file():
-            private = work / _VARIABLES
-            shutil.copyfile(variables, private)
-            return [
-                "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}",
-                "-drive", f"if=pflash,unit=1,format=raw,file={private}",
-            ]  # fmt: skip
+            return code, variables
     raise HostError(
         "ovmf-missing", "no UEFI firmware for QEMU was found", hint="install the package ovmf"
     )
 
 
-def _follow(
-    start: Callable[[], subprocess.Popen[bytes]],
-    events: Events,
-    token: str,
-    timeout: float,
-) -> BootReport:
+def _follow(start: _Start, events: Events, token: str, timeout: float) -> BootReport:
     """Start the machine, and again where it restarts: Ubuntu's do after a try without initramfs.
 
     So does, once, one that labels its files for SELinux.
     """
     begun = time.monotonic()
-    for restarts_left in reversed(range(_STARTS)):
+    seen, starts, again = Console(token), 0, True
+    while again and starts < _STARTS and time.monotonic() < begun + timeout:
+        starts += 1
         console = Console(token)
         events.expect()
-        _watch(start(), console, begun + timeout)
-        if not (events.was_reset() and restarts_left):
-            break
-    return _report(console, time.monotonic() - begun)
+        _watch(start, console, begun + timeout)
+        again = events.was_reset()
+        # One that is cut short says less than the one before it.
+        if starts == 1 or console.reached != "nothing":
+            seen = console
+    if again and starts == _STARTS and seen.verdict == "stopped":
+        seen.verdict = "restart-loop"
+    return _report(seen, starts, time.monotonic() - begun)
 
 
-def _watch(machine: subprocess.Popen[bytes], console: Console, deadline: float) -> None:
-    """Follow one run of the machine, up to a verdict, its end or the `deadline`."""
-    try:
-        while not console.is_final:
-            if console.verdict is not None:
-                deadline = min(deadline, time.monotonic() + _RESTART)
-            left = deadline - time.monotonic()
-            if left <= 0 or machine.stdout is None or not _ready(machine.stdout, left):
-                return
-            piece = os.read(machine.stdout.fileno(), _PIECE)
-            if not piece:
-                console.ended()
-                with suppress(subprocess.TimeoutExpired):
-                    machine.wait(timeout=_RESTART)
-                break
-            console.feed(piece)
-    finally:
-        machine.kill()
-        _, said = machine.communicate()
-    if machine.returncode > 0:
-        raise HostError(
-            "qemu-failed",
-            f"QEMU failed: {said.decode(errors='replace').strip()[-500:]}",
-            hint="run `converter doctor`; with CONVERTER_ACCEL=tcg it needs no /dev/kvm",
-        )
+def _watch(start: _Start, console: Console, end: float) -> None:
+    """Follow one start of the machine, up to a verdict, its end, or the moment `end`."""
+    with open(os.memfd_create("said"), "w+b") as said:  # noqa: PTH123 - a descriptor
+        machine = start(stderr=said)
+        try:
+            _listen(machine, console, end)
+        finally:
+            status = machine.poll()
+            machine.kill()
+            machine.communicate()
+        if status:
+            said.seek(0)
+            why = said.read(_SAID).decode("utf-8", "replace").strip()
+            how = f"ended with {status}" if status > 0 else f"was killed by signal {-status}"
+            raise HostError(
+                "qemu-failed",
+                f"QEMU {how}: {why}",
+                hint="run `converter doctor`; with CONVERTER_ACCEL=tcg it needs no /dev/kvm",
+            )
+
+
+def _listen(machine: subprocess.Popen[bytes], console: Console, end: float) -> None:
+    while not console.is_final:
+        if console.verdict is not None:
+            end = min(end, time.monotonic() + _RESTART)
+        left = end - time.monotonic()
+        if left <= 0 or machine.stdout is None or not _ready(machine.stdout, left):
+            return
+        piece = os.read(machine.stdout.fileno(), _PIECE)
+        if not piece:
+            console.ended()
+            with suppress(subprocess.TimeoutExpired):
+                machine.wait(timeout=_RESTART)
+            return
+        console.feed(piece)
 
 
 def _ready(stream: IO[bytes], seconds: float) -> bool:
     return bool(select.select([stream], [], [], seconds)[0])
 
 
-def _report(console: Console, seconds: float) -> BootReport:
+def _report(console: Console, starts: int, seconds: float) -> BootReport:
     answers = console.answers
     source, _, fstype = (answers.get("root", [""])[0]).partition(" ")
     return BootReport(
         reached=console.reached,
+        hint="" if console.reached == _UP else _HINTS.get(console.reached, _LOOK),
+        starts=starts,
         seconds=round(seconds, 1),
         root={"source": source, "fstype": fstype},
         addresses=tuple(answers.get("address", [])),

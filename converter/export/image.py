@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 from converter.confinement import Confinement, linked
 from converter.deadline import deadline, seconds_for
-from converter.errors import ConversionError, UsageError, writing_failed
+from converter.errors import ConversionError, writing_failed
 from converter.export import qemu_img, stream_vmdk
 from converter.handoff.workspace import Workspace
-from converter.model import ContainerFormat, DiskFormat, SourceDisk
+from converter.model import DiskFormat, SourceDisk
 from converter.source.complaints import host_fault, source_in_use
 from converter.source.copy import CopyJob
-from converter.source.overlay import SECTOR, padded
-from converter.source.probe import detect
-from converter.source.reader import Reader, size_zero, whole
+from converter.source.overlay import padded
+from converter.source.raw_image import raw_image
+from converter.source.reader import Reader
 from converter.source.unchanged import unchanged
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def export(
     """
     name = target.name
     with unchanged([image]) as watch:
-        data = _raw(image)
+        data = raw_image(image)
         with Workspace(
             target.parent, name, suffixes=("",), sources=[image], published=published
         ) as space:
@@ -76,24 +76,6 @@ def export(
             size = staged.stat().st_size
             space.publish([name])
     return Exported(target, kind, padded(data.length), size)
-
-
-def _raw(image: Path) -> ByteRange:
-    """Give the file `image`, which must be a raw disk, and not a container of one."""
-    data = whole(image)
-    if data.length == 0:
-        raise size_zero(str(image))
-    if data.length >= SECTOR:  # it is no other format, then
-        with Reader(data) as reader:
-            form = detect(reader)
-        if form is not ContainerFormat.RAW:
-            raise UsageError(
-                "image-not-raw",
-                f"{image}: is {form.value}, not a raw image",
-                hint="give the image that `converter convert` made; or convert this one by"
-                " `qemu-img convert -O raw` first",
-            )
-    return data
 
 
 def _write_raw(

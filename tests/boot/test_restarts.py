@@ -66,11 +66,16 @@ def boot(guest: Path, directory: Path, first: str) -> Any:
 
 def test_a_try_that_panics_is_not_the_end(guest: Path, tmp_path: Path) -> None:
     report = boot(guest, tmp_path, TRY_WITHOUT_INITRAMFS)
-    assert report["reached"] == "multi-user", report
+    assert (report["reached"], report["starts"]) == ("multi-user", 2), report
     assert "Kernel panic" not in report["console_tail"]
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("command", ["halt", "reboot"])
-def test_what_does_not_come_up_is_told(guest: Path, tmp_path: Path, command: str) -> None:
-    assert boot(guest, tmp_path, f"{command}\n")["reached"] == "stopped"
+@pytest.mark.parametrize(
+    ("command", "reached", "starts"), [("halt", "stopped", 1), ("reboot", "restart-loop", 3)]
+)
+def test_what_does_not_come_up_is_told(
+    guest: Path, tmp_path: Path, command: str, reached: str, starts: int
+) -> None:
+    report = boot(guest, tmp_path, f"{command}\n")
+    assert (report["reached"], report["starts"]) == (reached, starts)

@@ -165,7 +165,7 @@ def test_boot(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], reached: str, code: int
 ) -> None:
     made = BootReport(
-        reached, 12.5, {"source": "/dev/x"}, ("10.0.2.15",), (), (), (), "", "a\x1b[2J"
+        reached, "", 1, 12.5, {"source": "/dev/x"}, ("10.0.2.15",), (), (), (), "", "a\x1b[2J"
     )
     monkeypatch.setattr(commands, "boot_image", lambda *_, **__: made)
     document = answer(capsys, "boot", "x", code=code)
