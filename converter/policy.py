@@ -26,6 +26,7 @@ from converter.model import (
 )
 from converter.policy_windows import judge_windows_guest
 from converter.source import machine, vmdk
+from converter.source.probe import FORMAT_UNSUPPORTED
 from converter.support import Verdict
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ def _service_format(source: Source, policy: Policy) -> Iterator[Finding]:
             "container-not-in-service",
             f"the service does not read {kind} containers",
             "export it as OVA, or use --policy open" if policy is Policy.AWS else "",
-            "Disk validation failed [Unsupported file format]",
+            FORMAT_UNSUPPORTED,
         )
 
 

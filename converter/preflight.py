@@ -16,7 +16,7 @@ from converter.errors import DamagedInputError, GuestRefusedError
 from converter.formats import FormatError, signatures
 from converter.inspection.health import judge_layout, judge_start
 from converter.inspection.storage import Storage, first_table_damaged, without_table
-from converter.model import DiskFormat, Filesystem
+from converter.model import DiskFormat, Filesystem, Policy
 from converter.policy import is_refused, judge_source, tolerated
 from converter.source import survey
 from converter.source.blocks import VirtualDisk
@@ -41,7 +41,8 @@ def open_and_judge(
     Raises what `open_source` does, also for disks that were cut off or whose table makes no sense;
     with all other findings. What takes long to verify may be left for `later`, in `Source.listed`.
     """
-    opening = survey(paths, work=work)
+    unpacks = wanted.as_is or wanted.policy is not Policy.AWS
+    opening = survey(paths, work=work if unpacks else None)
     storage = read_layout(opening.places, opening.faults)
     container = judge_source(opening.source, wanted.policy)
     layout = judge_layout(storage)

@@ -43,6 +43,7 @@ from converter.model.linux import (
 )
 from converter.model.report import Capabilities, Checksum, OutputDisk, Report
 from converter.model.source import (
+    URLS,
     ByteRange,
     ContainerFormat,
     DiskFormat,
@@ -75,6 +76,7 @@ from converter.model.windows import (
 
 __all__ = [
     "GENERALIZED",
+    "URLS",
     "AppendFile",
     "Array",
     "BootEntry",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from converter.model.finding import Finding
+
+# URLs begin so, as a path of the file system is written.
+URLS: Final = ("s3:/", "http:/", "https:/")
 
 
 class ContainerFormat(StrEnum):

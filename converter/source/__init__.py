@@ -65,10 +65,11 @@ def open_source(paths: Sequence[Path], *, work: Path) -> Source:
     return survey(paths, work=work).sound()
 
 
-def survey(paths: Sequence[Path], *, work: Path) -> Opening:
+def survey(paths: Sequence[Path], *, work: Path | None) -> Opening:
     """Open what is at `paths` as `open_source` does, as far as it is sound.
 
-    Raises `UsageError`.
+    Without a place to `work` in, compressed disks are refused, as the service does; what takes that
+    long is not done either where another disk is none. Raises `UsageError`.
     """
     faults = Faults()
     files = _files(paths)
@@ -85,7 +86,8 @@ def survey(paths: Sequence[Path], *, work: Path) -> Opening:
                 listed, chunked = opened.listed, opened.chunked
                 continue
             places.append(None)
-            if form is not None:
+            is_spared = form is ContainerFormat.COMPRESSED_RAW and bool(faults.errors)
+            if form is not None and not is_spared:
                 places[-1] = open_disk(reader, form, work=work)
     disks = tuple(disk for disk in places if disk is not None)
     form = formats[0] or ContainerFormat.RAW
@@ -96,15 +98,33 @@ def survey(paths: Sequence[Path], *, work: Path) -> Opening:
 def _files(paths: Sequence[Path]) -> list[ByteRange]:
     """Give the files at `paths`. Raises `UsageError` that tells of each that there is not."""
     files, errors = [], []
-    for path in paths:
+    for number, path in enumerate(paths):
         try:
             files.append(whole(path))
         except UsageError as error:
             errors.append(error)
+        else:
+            if any(_is_same(path, other) for other in paths[:number]):
+                errors.append(_twice(path))
     if errors:
         message = "; ".join(dict.fromkeys(error.message for error in errors))
         raise UsageError(errors[0].code, message, hint=errors[0].hint) from errors[0]
     return files
+
+
+def _twice(path: Path) -> UsageError:
+    return UsageError(
+        "source-twice",
+        f"{path}: is given twice",
+        hint="give each disk of the machine once, the boot disk first",
+    )
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:  # which is told of the other, or when it is opened
+        return False
 
 
 def _formats(files: Sequence[ByteRange], faults: Faults) -> list[ContainerFormat | None]:

@@ -26,7 +26,7 @@ _TARGET: Final = re.compile(
 def judged(source: str, target: Path, status: int, said: str) -> ConversionError:
     """Make the error for a qemu-img that reads `source`, writes `target`, and failed.
 
-    What is not the host's fault is the source's: its headers are sound, so its data are damaged.
+    What is not the host's fault is the source's: it was found sound, and QEMU knows better.
     """
     return (
         source_in_use(source, said)

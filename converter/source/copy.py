@@ -6,6 +6,7 @@ anywhere is found out here.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -65,7 +66,7 @@ class CopyJob(Job):
 
     def _work(self) -> None:
         try:
-            with self._target.open("wb") as out:
+            with self._target.open("wb") as out, suppress(_CancelledError):
                 self._copy(out)
         except OSError as error:
             raise writing_failed(self._target, error, code="copy-failed") from error
@@ -81,7 +82,7 @@ class CopyJob(Job):
                 disk, out.fileno(), progress=self._progress, is_cancelled=self.is_cancelled
             )
         else:
-            with Reader(disk.file, name=disk.label) as source:
+            with self._opened(disk.file) as source:
                 self._copy_contents(out, source, _CONTENTS[disk.format](source))
         if not self.is_cancelled():
             out.truncate(padded(disk.virtual_size))
@@ -89,7 +90,7 @@ class CopyJob(Job):
 
     def _copy_plain(self, out: IO[bytes], data: ByteRange) -> None:
         """Copy what cannot be shared."""
-        with Reader(data, name=self._disk.label) as source:
+        with self._opened(data) as source:
             done = source.share(out.fileno())
             self._copy_contents(out, source, [Stretch(done, data.length - done, done)])
 
@@ -99,8 +100,7 @@ class CopyJob(Job):
         for extent in extents:
             length = extent.sectors * SECTOR
             if extent.file is not None:
-                name = f"{self._disk.label}: {extent.file.path.name}"
-                with Reader(extent.file, name=name) as source:
+                with self._opened(extent.file, f": {extent.file.path.name}") as source:
                     if extent.kind == "SPARSE":
                         contents: _Contents = grains.contents(source)
                     else:
@@ -119,7 +119,36 @@ class CopyJob(Job):
 
         runs = _runs(_pieces(source, contents))
         for run, _ in each(copy, runs, ahead=_AHEAD, is_cancelled=self.is_cancelled):
-            self._progress((start + run[0][0]) / self._disk.virtual_size)
+            # What is rounded up to a grain may lie beyond the disk.
+            self._progress(min(1.0, (start + run[0][0]) / self._disk.virtual_size))
+
+    def _opened(self, file: ByteRange, which: str = "") -> Reader:
+        return _Source(file, name=f"{self._disk.label}{which}", is_cancelled=self.is_cancelled)
+
+
+class _CancelledError(Exception):
+    """Raised where a copy reads that is not wanted any more."""
+
+
+class _Source(Reader):
+    """A file of which nothing more is read when the copy is cancelled.
+
+    There may be hours between two of its blocks: tables that say nothing, or only of zeros.
+    """
+
+    def __init__(self, file: ByteRange, *, name: str, is_cancelled: Callable[[], bool]) -> None:
+        super().__init__(file, name=name)
+        self._is_cancelled = is_cancelled
+
+    def read(self, offset: int, length: int) -> bytes:
+        if self._is_cancelled():
+            raise _CancelledError
+        return super().read(offset, length)
+
+    def data(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
+        if self._is_cancelled():
+            raise _CancelledError
+        return super().data(offset, length)
 
 
 def _pieces(source: Reader, contents: _Contents) -> Iterator[_Piece]:

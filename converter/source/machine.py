@@ -55,7 +55,7 @@ class Opened:
     listed: tuple[ListedFile, ...] = ()
 
 
-def open_ova(reader: Reader, faults: Faults, *, work: Path) -> Opened:
+def open_ova(reader: Reader, faults: Faults, *, work: Path | None) -> Opened:
     """Open the disks of an OVA."""
     if ova.first_name(reader) == "ova.xml":
         raise GuestRefusedError(
@@ -95,7 +95,7 @@ def open_ova(reader: Reader, faults: Faults, *, work: Path) -> Opened:
     return replace(opened, listed=tuple(listed))
 
 
-def open_ovf(reader: Reader, faults: Faults, *, work: Path) -> Opened:
+def open_ovf(reader: Reader, faults: Faults, *, work: Path | None) -> Opened:
     """Open the disks that lie beside a bare .ovf."""
     path = reader.file.path
 
@@ -110,7 +110,9 @@ def open_ovf(reader: Reader, faults: Faults, *, work: Path) -> Opened:
     return replace(_open_disks(reader, find, faults, work=work, archive=""), listed=listed)
 
 
-def _open_disks(reader: Reader, find: Find, faults: Faults, *, work: Path, archive: str) -> Opened:
+def _open_disks(
+    reader: Reader, find: Find, faults: Faults, *, work: Path | None, archive: str
+) -> Opened:
     if reader.length > ovf.LIMIT:
         raise damaged("ovf-invalid", reader.name, f"an OVF of {reader.length} bytes")
     disks: list[SourceDisk | None] = []
@@ -135,7 +137,7 @@ def _open_disks(reader: Reader, find: Find, faults: Faults, *, work: Path, archi
 
 
 def _open_disk(
-    reference: DiskReference, find: Find, descriptor: str, *, work: Path, archive: str
+    reference: DiskReference, find: Find, descriptor: str, *, work: Path | None, archive: str
 ) -> SourceDisk:
     href = reference.href
     file = _file(reference, descriptor, find)

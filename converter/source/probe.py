@@ -40,6 +40,7 @@ _CLAIMS: Final = {
     ".bz2": ContainerFormat.COMPRESSED_RAW,
 }
 _GIVE: Final = "give an OVA, VMDK, VHD, VHDX, qcow2, VDI or raw image"
+FORMAT_UNSUPPORTED: Final = "Disk validation failed [Unsupported file format]"
 _UNPACK: Final = "unpack it, and give the disk that is in it"
 _CONVERT: Final = "convert it first: qemu-img convert -O qcow2 NAME NAME.qcow2"
 # What is not a disk, and would be taken for a raw one: its first bytes, what it is, what to do.
@@ -195,10 +196,13 @@ def open_disk(  # noqa: PLR0911 - a table
     reader: Reader,
     form: ContainerFormat,
     *,
-    work: Path,
+    work: Path | None,
     find: Callable[[str], ByteRange] | None = None,
 ) -> SourceDisk:
-    """Open a file of the format `form` as one disk; `find` gives the files beside it by name."""
+    """Open a file of the format `form` as one disk; `find` gives the files beside it by name.
+
+    Without a place to `work` in a compressed one is refused, as the service would.
+    """
     match form:
         case ContainerFormat.VMDK:
             return vmdk.open_vmdk(reader, find or (lambda name: beside(reader.file.path, name)))
@@ -211,11 +215,23 @@ def open_disk(  # noqa: PLR0911 - a table
         case ContainerFormat.VDI:
             return vdi.open_vdi(reader)
         case ContainerFormat.COMPRESSED_RAW:
+            if work is None:
+                raise not_in_service(form)
             return _open_compressed(reader, work)
         case ContainerFormat.RAW:
             return SourceDisk(reader.label, DiskFormat.RAW, "", reader.length, reader.file)
         case ContainerFormat.OVA | ContainerFormat.OVF:
             raise _nested(reader.name, form)
+
+
+def not_in_service(form: ContainerFormat) -> GuestRefusedError:
+    """Make the refusal of a container that the service does not read."""
+    return GuestRefusedError(
+        "container-not-in-service",
+        f"the service does not read {form.value} containers",
+        hint="export it as OVA, or use --policy open",
+        service_message=FORMAT_UNSUPPORTED,
+    )
 
 
 def _open_compressed(reader: Reader, work: Path) -> SourceDisk:

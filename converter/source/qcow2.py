@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 MAGIC: Final = b"QFI\xfb"
 _DIRTY, _CORRUPT, _EXTERNAL, _COMPRESSION, _EXTENDED_L2 = (1 << bit for bit in range(5))
 _OFFSET: Final = 0x00FFFFFFFFFFFE00
+_RESERVED: Final = 0x3F00000000000000
 _COMPRESSED: Final = 1 << 62
 _COPIED: Final = 1 << 63
 _ZERO: Final = 1
@@ -123,12 +124,10 @@ def open_qcow2(reader: Reader) -> SourceDisk:
         )
     if size == 0:
         raise size_zero(reader.name)
-    if not 9 <= cluster_bits <= 21 or l1_entries * 8 > _L1_LIMIT:
-        raise damaged("qcow2-header", reader.name, f"{l1_entries} L1 entries, 2^{cluster_bits}")
     (length,) = struct.unpack_from(">I", header, 100)
     if version == 3 and not _LEAST_HEADER <= length <= 1 << cluster_bits:
         raise damaged("qcow2-header", reader.name, f"a header of {length} bytes")
-    layout = _layout(header)
+    layout = _layout(reader, header)
     if l1_entries * layout.covered < size:
         raise damaged("qcow2-header", reader.name, f"{l1_entries} L1 entries for {size} bytes")
     _check_tables(reader, layout)
@@ -145,11 +144,13 @@ def _features(header: bytes) -> int:
     return int(features) if version == 3 else 0
 
 
-def _layout(header: bytes) -> _Layout:
+def _layout(reader: Reader, header: bytes) -> _Layout:
     version, bits, size, _crypt, l1_entries, l1_offset = struct.unpack_from(">I12xIQIIQ", header, 4)
     features = _features(header)
     compression = header[104] if features & _COMPRESSION else _DEFLATE
     extended = bool(features & _EXTENDED_L2)
+    if not 9 <= bits <= 21 or l1_entries * 8 > _L1_LIMIT:
+        raise damaged("qcow2-header", reader.name, f"{l1_entries} L1 entries, 2^{bits}")
     return _Layout(version, size, bits, extended, l1_offset, l1_entries, compression)
 
 
@@ -249,10 +250,10 @@ def _fit_surely(reader: Reader, layout: _Layout, entries: array[int]) -> bool:
     """Tell, of a whole table at once, that plain clusters lie in the file, where they may."""
     ordered = sorted(entries)
     plain, copied = bisect_left(ordered, _COMPRESSED), bisect_left(ordered, _COPIED)
-    last = ordered[-1]
+    last, every = ordered[-1], reduce(or_, entries)
     if layout.extended or plain != copied or last >= _COPIED | _COMPRESSED:
         return False
-    if _is_odd(layout, reduce(or_, entries), _WHOLE):
+    if every & _RESERVED or _is_odd(layout, every, _WHOLE):
         return False
     places = (last & _OFFSET, ordered[max(plain - 1, 0)] & _OFFSET)
     return last == 0 or max(places) + layout.cluster <= reader.length
@@ -296,9 +297,9 @@ def own_stretches(reader: Reader) -> tuple[int, Iterator[Stretch]]:
     ``qcow2-header`` for one that is compressed, or has parts of clusters, or data elsewhere.
     """
     header = _header(reader)
-    layout = _layout(header)
+    layout = _layout(reader, header)
     odd = _features(header) & (_EXTERNAL | _COMPRESSION | _EXTENDED_L2)
-    if header[:4] != MAGIC or odd or not 9 <= layout.cluster_bits <= 21:
+    if header[:4] != MAGIC or odd:
         raise damaged("qcow2-header", reader.name, "is not the overlay that was made")
     return layout.size, joined(_own_clusters(reader, layout))
 
@@ -337,7 +338,7 @@ def _clusters(layout: _Layout, first: int, numbers: array[int]) -> Iterator[_Clu
 
 def contents(reader: Reader) -> Iterator[Stretch | Packed]:
     """Give what is stored of the disk in a qcow2 that `open_qcow2` found sound, in order."""
-    layout = _layout(_header(reader))
+    layout = _layout(reader, _header(reader))
     clusters = chain.from_iterable(
         _clusters(layout, first, numbers) for first, numbers in _tables(reader, layout)
     )
@@ -374,7 +375,7 @@ def fetcher(reader: Reader) -> Fetch:
 
     Raises `DamagedInputError` ``qcow2-cluster`` for a compressed cluster that cannot be unpacked.
     """
-    layout = _layout(_header(reader))
+    layout = _layout(reader, _header(reader))
 
     @lru_cache(maxsize=_KEPT)
     def unpacked(entry: int) -> bytes:
@@ -416,7 +417,8 @@ def _unpacked(reader: Reader, layout: _Layout, entry: int) -> bytes:
     try:
         if layout.compression == _ZSTD:
             with zstandard.ZstdDecompressor(max_window_size=_WINDOW).stream_reader(packed) as data:
-                found = data.read(layout.cluster)
+                # One that goes on QEMU does not read.
+                found = data.read(layout.cluster + 1)
         else:
             found = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, layout.cluster)
     except (zlib.error, zstandard.ZstdError) as error:

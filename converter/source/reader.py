@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from converter.errors import ConversionError, DamagedInputError, UsageError
-from converter.model import ByteRange
+from converter.model import URLS, ByteRange
 from converter.source import reflink
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ _LONGEST_READ: Final = 64 << 20
 _PIECE: Final = 1 << 17
 # Places that are sorted at once, of which each takes forty bytes then, and eight afterwards.
 _SORTED: Final = 1 << 20
-
-# As a path of the file system is written.
-_URLS: Final = ("s3:/", "http:/", "https:/")
 
 _Code = Literal["I", "Q"]
 _Order = Literal["little", "big"]
@@ -63,6 +60,8 @@ class Reader:
         # Where each part begins, and what it is read from.
         self._starts = [0, *accumulate(part.length for part in file.parts[:-1])]
         self._parts = [(self._descriptors[part.path], part) for part in file.parts]
+        # Of each descriptor: from where data were looked for last, and where they begin and end.
+        self._found: dict[int, tuple[int, int, int]] = {}
 
     def __enter__(self) -> Self:
         """Give the reader."""
@@ -143,17 +142,34 @@ class Reader:
         All that is read outside them is zero. A device, or a filesystem that keeps no map, gives
         the whole as one stretch. Raises `DamagedInputError` ``truncated``.
         """
-        for begin, (descriptor, part) in zip(self._starts, self._parts, strict=True):
+        self.check(offset, length)
+        for number in range(bisect_right(self._starts, offset) - 1, len(self._starts)):
+            begin, (descriptor, part) = self._starts[number], self._parts[number]
             first = max(offset - begin, 0)
             end = min(offset + length - begin, part.length)
             if first >= end:
-                continue
+                break
             base = part.offset - begin
-            for start, stop in _data(descriptor, part.offset + first, part.offset + end):
+            for start, stop in self._data(descriptor, part.offset + first, part.offset + end):
                 yield start - base, stop - base
             there = os.lseek(descriptor, 0, os.SEEK_END)
             if there < part.offset + end:  # cut off since it was opened
                 raise truncated(self.name, begin + end, there - base)
+
+    def _data(self, descriptor: int, position: int, end: int) -> Iterator[tuple[int, int]]:
+        """Give what of a file is no hole, from `position` to `end`.
+
+        What was found last is kept: to the filesystem, a long stretch may be work.
+        """
+        while position < end:
+            asked, start, stop = self._found.get(descriptor, (0, 0, 0))
+            if not asked <= position < stop:
+                start, stop = _data_after(descriptor, position)
+                self._found[descriptor] = (position, start, stop)
+            if start >= end:
+                return
+            yield max(start, position), min(stop, end)
+            position = stop
 
     def share(self, target: int) -> int:
         """Share blocks with the empty file of the descriptor `target`: see `reflink.share`."""
@@ -171,19 +187,15 @@ def words(data: bytes, code: _Code, order: _Order) -> array[int]:
     return found
 
 
-def _data(descriptor: int, position: int, end: int) -> Iterator[tuple[int, int]]:
-    """Give what of a file is no hole, from `position` to `end`."""
-    while position < end:
-        try:
-            start = os.lseek(descriptor, position, os.SEEK_DATA)
-            stop = os.lseek(descriptor, start, os.SEEK_HOLE)
-        except OSError as error:
-            if error.errno != errno.ENXIO:  # there is no map
-                yield position, end
-            return  # there is a hole to the end
-        position = min(stop, end)
-        if start < end:
-            yield start, position
+def _data_after(descriptor: int, position: int) -> tuple[int, int]:
+    """Give the first stretch of a file from `position` on that is no hole."""
+    try:
+        start = os.lseek(descriptor, position, os.SEEK_DATA)
+        return start, os.lseek(descriptor, start, os.SEEK_HOLE)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # there is a hole to the end
+            return sys.maxsize, sys.maxsize
+        return position, sys.maxsize  # there is no map
 
 
 def truncated(name: str, needed: int, there: int) -> DamagedInputError:
@@ -264,7 +276,9 @@ def whole(path: Path) -> ByteRange:
         raise UsageError(
             "source-not-a-file",
             f"{path}: is not a regular file",
-            hint="give a disk image or an OVA",
+            hint="give the disk image or the OVA that is in it"
+            if stat.S_ISDIR(found.st_mode)
+            else "give a disk image or an OVA",
         )
     return ByteRange(path, 0, found.st_size)
 
@@ -273,7 +287,7 @@ def _unreadable(path: Path, error: OSError | ValueError) -> UsageError:
     """Make the error for a path that leads to nothing that can be opened."""
     reason = error.strerror if isinstance(error, OSError) else str(error)
     hint = "check the path and its permissions"
-    if str(path).startswith(_URLS):
+    if str(path).startswith(URLS):
         hint = "a URL is not read: download what it leads to, and give that file"
     return UsageError("source-unreadable", f"{path}: {reason}", hint=hint)
 

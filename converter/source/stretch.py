@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(NamedTuple):
     """Bytes of a disk that a file holds from `place` on; None for zeros that it does not hold."""
 
     start: int
@@ -18,8 +16,7 @@ class Stretch:
     place: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(NamedTuple):
     """Bytes of a disk that a file holds compressed; `unpack` gives these, and maybe more."""
 
     start: int
@@ -37,21 +34,20 @@ def of_blocks(blocks: Iterable[tuple[int, int]], *, block: int, size: int) -> It
 
 def joined(stretches: Iterable[Stretch]) -> Iterator[Stretch]:
     """Give stretches that follow one another, on the disk and in the file, as one."""
-    last: Stretch | None = None
+    first: Stretch | None = None
+    end = 0
     for found in stretches:
-        if last is not None and _follows(last, found):
-            last = replace(last, length=last.length + found.length)
+        if first is not None and found.start == end and _goes_on(first, found):
+            end += found.length
             continue
-        if last is not None:
-            yield last
-        last = found
-    if last is not None:
-        yield last
+        if first is not None:
+            yield first._replace(length=end - first.start)
+        first, end = found, found.start + found.length
+    if first is not None:
+        yield first._replace(length=end - first.start)
 
 
-def _follows(last: Stretch, found: Stretch) -> bool:
-    if found.start != last.start + last.length:
-        return False
-    if last.place is None or found.place is None:
-        return last.place is found.place
-    return found.place == last.place + last.length
+def _goes_on(first: Stretch, found: Stretch) -> bool:
+    if first.place is None or found.place is None:
+        return first.place is found.place
+    return found.place - first.place == found.start - first.start

@@ -24,6 +24,7 @@ _CHILDREN: Final = {3: "undo", 4: "differencing"}
 # "Never written" and "discarded": both read as zeros.
 _UNALLOCATED: Final = 0xFFFFFFFE
 _BLOCK: Final = 1 << 20
+_SECTOR: Final = 512
 _MAX_BLOCKS: Final = 1 << 24
 
 
@@ -89,9 +90,13 @@ def _allocated(reader: Reader, layout: _Layout) -> Iterator[tuple[int, int]]:
 
 
 def contents(reader: Reader) -> Iterator[Stretch]:
-    """Give what is stored of the disk in a VDI that `open_vdi` found sound."""
+    """Give what is stored of the disk in a VDI that `open_vdi` found sound.
+
+    Of a last sector that is not whole all is shown.
+    """
     layout = _layout(reader.read(0, 512))
-    return of_blocks(_allocated(reader, layout), block=_BLOCK, size=layout.size)
+    size = -(-layout.size // _SECTOR) * _SECTOR
+    return of_blocks(_allocated(reader, layout), block=_BLOCK, size=size)
 
 
 def fetcher(reader: Reader) -> Fetch:

@@ -31,6 +31,8 @@ _FIXED, _DYNAMIC, _DIFFERENCING = 2, 3, 4
 _UNUSED: Final = 0xFFFFFFFF
 _MAX_ENTRIES: Final = 1 << 22
 _SECTOR: Final = 512
+# Programs do not agree on the bitmaps of smaller ones.
+_SMALLEST_BLOCK: Final = 4096
 _LARGEST_BLOCK: Final = 256 << 20
 
 
@@ -63,8 +65,7 @@ def _last(reader: Reader) -> bytes:
     return b""
 
 
-def open_vhd(reader: Reader) -> SourceDisk:
-    """Read footer, header and table of a VHD and check them."""
+def _footer(reader: Reader) -> bytes:
     last = _last(reader)
     if not last:
         raise damaged(
@@ -72,6 +73,12 @@ def open_vhd(reader: Reader) -> SourceDisk:
             reader.name,
             "Footers not identical: the one at the end is missing, the file was cut off",
         )
+    return last
+
+
+def open_vhd(reader: Reader) -> SourceDisk:
+    """Read footer, header and table of a VHD and check them."""
+    last = _footer(reader)
     _check_sum(reader, last, 64, "footer")
     kind, size = struct.unpack_from(">I", last, 60)[0], struct.unpack_from(">Q", last, 48)[0]
     if kind == _DIFFERENCING:
@@ -117,7 +124,7 @@ def _table_of(reader: Reader, header_offset: int, size: int) -> _Table:
     _check_sum(reader, header, 36, "dynamic header")
     table, _version, entries, block = struct.unpack_from(">QIII", header, 16)
     if (
-        not _SECTOR <= block <= _LARGEST_BLOCK
+        not _SMALLEST_BLOCK <= block <= _LARGEST_BLOCK
         or block & (block - 1)
         or entries > _MAX_ENTRIES
         or entries * block < size
@@ -156,7 +163,7 @@ def _allocated(reader: Reader, table: _Table) -> Iterator[tuple[int, int]]:
 
 def _found(reader: Reader) -> tuple[_Table, int]:
     """Give the table, and the disk's size."""
-    header, size = struct.unpack(">Q24xQ", _last(reader)[16:56])
+    header, size = struct.unpack(">Q24xQ", _footer(reader)[16:56])
     return _table_of(reader, header, size), size
 
 

@@ -90,16 +90,8 @@ def open_vhdx(reader: Reader) -> SourceDisk:
         )
     if found.size == 0:
         raise size_zero(reader.name)
-    block = found.block
-    if (
-        found.sector != 512
-        or not _MIB <= block <= 256 * _MIB
-        or block & (block - 1)
-        or found.size > _MAX_SIZE
-    ):
-        raise damaged(
-            "vhdx-metadata", reader.name, f"a disk of {found.size} in blocks of {block} bytes"
-        )
+    if found.sector != 512:
+        raise damaged("vhdx-metadata", reader.name, f"sectors of {found.sector} bytes")
     reserved = [(0, _MIB), log, *((at, at + length) for at, length in regions.values())]
     _check_bat(reader, regions[_BAT], found, reserved)
     subformat = "fixed" if found.flags & _LEAVE_ALLOCATED else "dynamic"
@@ -189,6 +181,8 @@ def _metadata(reader: Reader, region: _Region) -> _Metadata:
         raise damaged("vhdx-metadata", reader.name, f"{len(missing)} metadata items are missing")
     block, flags = struct.unpack("<II", items[_PARAMETERS])
     (disk,) = struct.unpack("<Q", items[_SIZE])
+    if not _MIB <= block <= 256 * _MIB or block & (block - 1) or disk > _MAX_SIZE:
+        raise damaged("vhdx-metadata", reader.name, f"a disk of {disk} in blocks of {block} bytes")
     return _Metadata(disk, block, flags, struct.unpack_from("<I", items[_SECTOR_SIZE])[0])
 
 

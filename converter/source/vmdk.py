@@ -153,10 +153,13 @@ def _extent(
 
 def _check_sparse_extent(opened: Reader, line: ExtentLine, *, is_last: bool) -> None:
     with opened as reader:
-        header = sparse.with_footer(reader, sparse.read_header(reader))
+        header = sparse.read_header(reader)
         text = sparse.embedded_descriptor(reader, header)
         if text:
             _refuse_unsupported(reader.name, text, descriptors.parse(reader.name, text))
+        # QEMU takes the footer's place from the size of the descriptor's file.
+        if header.directory == sparse.GD_AT_END:
+            raise damaged("vmdk-extent", reader.name, "is a stream, and so a whole disk by itself")
         if header.capacity == 0:
             raise size_zero(reader.name)
         # QEMU goes by the header: a rounded capacity would move the extents that follow.
@@ -166,6 +169,13 @@ def _check_sparse_extent(opened: Reader, line: ExtentLine, *, is_last: bool) -> 
                 "vmdk-extent",
                 reader.name,
                 f"has {header.capacity} sectors, and {line.sectors} by the descriptor",
+            )
+        # QEMU reads on in the last grain, where the extent that follows begins.
+        if not is_last and header.capacity % header.grain:
+            raise damaged(
+                "vmdk-extent",
+                reader.name,
+                f"ends within a grain: it has {header.capacity} sectors, and others follow",
             )
         sparse.check_tables(reader, header)
 

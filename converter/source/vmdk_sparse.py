@@ -31,6 +31,7 @@ NEWLINES, _ZERO_GRAINS, COMPRESSED, MARKERS = 1, 1 << 2, 1 << 16, 1 << 17
 # How the header's four line ends look after a transfer that left them alone.
 LINE_ENDS: Final = b"\n \r\n"
 FOOTER_MARKER: Final = 3
+_DEFLATE: Final = 1
 # QEMU's limits too: 64 KiB and 512 are what everybody writes.
 _MAX_GRAIN: Final = 1 << 16
 _MAX_ENTRIES: Final = 512
@@ -99,12 +100,15 @@ def read_header(reader: Reader, offset: int = 0) -> SparseHeader:
         raise damaged("vmdk-header", reader.name, f"a grain of {grain} sectors is none")
     if not 0 < entries <= _MAX_ENTRIES:
         raise damaged("vmdk-header", reader.name, f"{entries} entries in a grain table")
-    if header.is_compressed and compression != 1:
+    if header.is_compressed and compression != _DEFLATE:
         raise damaged(
             "vmdk-compression",
             reader.name,
             f"File uses unsupported compression algorithm {compression} (1, deflate, is known)",
         )
+    # QEMU goes by the algorithm alone, VMware by the flag: it would be two disks.
+    if compression == _DEFLATE and not header.is_compressed:
+        raise damaged("vmdk-compression", reader.name, "names an algorithm, and is not compressed")
     if header.is_compressed and not flags & MARKERS:
         raise damaged("vmdk-header", reader.name, "has compressed grains without markers")
     return header
@@ -114,13 +118,17 @@ def with_footer(reader: Reader, header: SparseHeader) -> SparseHeader:
     """Give the header that says where the grain directory is: the footer's, where there is one."""
     if header.directory != GD_AT_END:
         return header
-    # Marker, footer, end-of-stream marker: the last three sectors.
+    # Marker, footer, end-of-stream marker: the last three sectors. QEMU looks for them elsewhere in
+    # a file that ends within a sector.
     start = reader.length - 3 * SECTOR
     if start < SECTOR:
         raise truncated(reader.name, 4 * SECTOR, reader.length)
-    marker = reader.read(start, SECTOR)
-    if marker[8:16] != struct.pack("<II", 0, FOOTER_MARKER) or (
-        reader.read(start + SECTOR, 4) != MAGIC
+    marker, end = reader.read(start, SECTOR), reader.read(start + 2 * SECTOR, SECTOR)
+    if (
+        reader.length % SECTOR
+        or marker[8:16] != struct.pack("<II", 0, FOOTER_MARKER)
+        or reader.read(start + SECTOR, 4) != MAGIC
+        or any(end[:16])
     ):
         raise damaged(
             "truncated", reader.name, "the footer that ends a stream-optimized VMDK is missing"

@@ -355,13 +355,20 @@ class TestDamage:
     """A damaged file is damaged, refused or, where it was of no account, gives the same data."""
 
     def outcome(self, path: Path, work: Path) -> str | None:
-        """Give the digest of the disk, None if it is damaged or refused; else the test fails."""
+        """Give the digest of the disk, None if it is damaged or refused; else the test fails.
+
+        Whatever is read of it, QEMU must read the same: the guest is changed through that.
+        """
         for file in work.iterdir():
             file.unlink()
         with contextlib.suppress(DamagedInputError, GuestRefusedError):
             [disk] = open_source([path], work=work).disks
-            create_overlay(disk, directory=work, name="overlay")
-            return sha256(copied(disk, work))
+            overlay = create_overlay(disk, directory=work, name="overlay")
+            copy = copied(disk, work)
+            process.run(
+                ["qemu-img", "compare", "-f", "raw", "-F", "qcow2", str(copy), str(overlay)]
+            )
+            return sha256(copy)
         return None
 
     @damageable

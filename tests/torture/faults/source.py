@@ -25,7 +25,7 @@ def unreadable(scene: Scene, random: Random, draw: Callable[[Random, Path], Faul
     """Convert from a disk, or a share, that gives up now and then, or altogether."""
     fault = draw(random, random.choice(scene.guest.paths))
     allowed = {
-        4: {"source-damaged", "truncated", "grain-damaged"},
+        4: {"source-damaged", "truncated"},
         6: {"source-read-failed", "source-changed"},
         **THROUGH,
     }

@@ -114,6 +114,12 @@ def test_of_a_fixed_vhd_the_footer_is_no_part(tmp_path: Path) -> None:
     assert read(disk) == pattern(MIB)
 
 
+def test_of_a_vdi_the_last_sector_is_whole(tmp_path: Path) -> None:
+    """As QEMU shows it; VBoxManage makes such sizes."""
+    disk = open_one(stored(tmp_path, "a.vdi", vdi({0: pattern(MIB)}, 1000)))
+    assert read(disk) == pattern(MIB)[:1024]
+
+
 @pytest.mark.parametrize(("offset", "length"), [(-1, 1), (0, -1), (0, 1025), (1024, 1), (2048, 0)])
 def test_nothing_is_beyond_the_disk(tmp_path: Path, offset: int, length: int) -> None:
     disk = open_one(stored(tmp_path, "a.img", pattern(1024)))

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from converter.errors import UsageError
-from converter.model import ContainerFormat
+from converter.errors import GuestRefusedError, InputError, UsageError
+from converter.model import ContainerFormat, Policy, Wanted
+from converter.preflight import open_and_judge
+from converter.source import compressed
 from tests.unit.disk.test_table import ONE, Image, gpt_image
 from tests.unit.source.build import (
     MIB,
@@ -150,9 +152,26 @@ class TestSeveral:
         assert [disk.label for disk in source.disks] == [path.name for path in paths]
         assert source.paths == tuple(paths)
 
-    def test_may_be_the_same_file(self, tmp_path: Path) -> None:
-        path = stored(tmp_path, "disk.raw", RAW)
-        assert len(open_at(path, path).disks) == 2
+    def test_are_not_the_same_file(self, tmp_path: Path) -> None:
+        path, link = stored(tmp_path, "disk.raw", RAW), tmp_path / "link.raw"
+        link.symlink_to("disk.raw")
+        for other in (path, link):
+            with pytest.raises(UsageError, match=f"{other.name}: is given twice") as caught:
+                open_at(path, other)
+            assert caught.value.code == "source-twice"
+
+    def test_what_is_compressed_is_not_unpacked_for_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        packed = stored(tmp_path, "disk.raw.gz", gzip.compress(RAW))
+        text = stored(tmp_path, "notes.txt", b"These are no disks.\n" * 200)
+        monkeypatch.setattr(compressed, "unpack", None)
+        with pytest.raises(InputError):
+            open_at(packed, text)
+        with pytest.raises(GuestRefusedError) as caught:
+            open_and_judge([packed], Wanted(policy=Policy.AWS), work=tmp_path)
+        assert caught.value.code == "container-not-in-service"
+        assert len(caught.value.findings) == 1
 
     @pytest.mark.parametrize("order", [1, -1])
     def test_are_no_machines_themselves(self, tmp_path: Path, order: int) -> None:

@@ -68,7 +68,8 @@ class TestStreamOptimized:
         assert damage(stored(tmp_path, "a.vmdk", data[:-cut])).code == "truncated"
 
     @pytest.mark.parametrize(
-        "footer", [{"capacity": 512}, {"flags": 1}, {"grain": 64}, {"directory": (1 << 64) - 1}]
+        "footer",
+        [{"capacity": 512}, {"flags": 0x30000}, {"grain": 64}, {"directory": (1 << 64) - 1}],
     )
     def test_header_and_footer_contradict_each_other(
         self, tmp_path: Path, footer: dict[str, int]
@@ -76,8 +77,20 @@ class TestStreamOptimized:
         path = stored(tmp_path, "a.vmdk", stream_vmdk({0: DATA}, 128, footer=footer))
         assert damage(path).code == "vmdk-footer"
 
+    def test_what_ends_it_is_all_there(self, tmp_path: Path) -> None:
+        """QEMU looks for the footer elsewhere in a file that ends within a sector."""
+        data = stream_vmdk({0: DATA}, 128)
+        assert damage(stored(tmp_path, "a.vmdk", data[:-512] + b"x" * 512)).code == "truncated"
+        for more in (1, 100, 511):
+            assert damage(stored(tmp_path, "a.vmdk", data + bytes(more))).code == "truncated"
+
 
 class TestSparse:
+    def test_an_algorithm_without_the_flag(self, tmp_path: Path) -> None:
+        """QEMU would inflate what others take as it is."""
+        path = stored(tmp_path, "a.vmdk", sparse_vmdk({0: DATA}, 128, compression=1))
+        assert damage(path).code == "vmdk-compression"
+
     def test_opens(self, tmp_path: Path) -> None:
         disk = open_one(stored(tmp_path, "a.vmdk", sparse_vmdk({0: DATA, 3: DATA}, 513)))
         assert (disk.subformat, disk.virtual_size) == ("monolithicSparse", 513 * 512)
@@ -351,6 +364,19 @@ class TestDescriptor:
         assert damage(self.written(tmp_path, *lines, kind="custom")).code == "vmdk-extent"
         # As the last it does no harm: VirtualBox rounds up.
         assert open_one(self.written(tmp_path, lines[1], lines[0])).virtual_size == 128 * 512
+
+    def test_an_extent_that_ends_within_a_grain(self, tmp_path: Path) -> None:
+        """QEMU reads on in the grain, where the next extent begins."""
+        stored(tmp_path, "one", sparse_vmdk({0: DATA}, 100, text=""))
+        lines = ['RW 100 SPARSE "one"', "RW 28 ZERO"]
+        assert damage(self.written(tmp_path, *lines, kind="custom")).code == "vmdk-extent"
+        assert open_one(self.written(tmp_path, *lines[::-1])).virtual_size == 128 * 512
+
+    def test_an_extent_that_is_a_stream(self, tmp_path: Path) -> None:
+        """QEMU takes the place of its footer from the descriptor's size."""
+        stored(tmp_path, "one", stream_vmdk({0: DATA}, 128))
+        path = self.written(tmp_path, 'RW 128 SPARSE "one"', kind="custom")
+        assert damage(path).code == "vmdk-extent"
 
     def test_beside_its_data_the_data_alone_is_explained(self, tmp_path: Path) -> None:
         error = damage(self.flat(tmp_path))
