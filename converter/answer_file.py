@@ -12,6 +12,8 @@ from converter.guest.protocol import TEXT_LIMIT
 from converter.model import Finding, Severity
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from converter.model import Wanted
 
 NO_WINDOWS: Final = Finding(
@@ -28,25 +30,23 @@ _INVALID: Final = Finding(
 )
 
 
-def read(wanted: Wanted) -> bytes | None:
-    """Give its content, None where none was given.
+def read(path: Path) -> bytes:
+    """Give its content, which is asked for once: it may be a pipe.
 
     Raises `UsageError` ``unattend-unreadable``.
     """
-    if wanted.unattend is None:
-        return None
     try:
-        with wanted.unattend.open("rb") as file:
+        with path.open("rb") as file:
             return file.read(TEXT_LIMIT)
     except OSError as error:
-        message = f"{wanted.unattend}: {error.strerror or error}"
+        message = f"{path}: {error.strerror or error}"
         hint = "give a file that can be read with --unattend"
         raise UsageError("unattend-unreadable", message, hint=hint) from error
 
 
 def judge(wanted: Wanted) -> tuple[Finding, ...]:
-    """Give what is wrong with it. Raises as `read` does."""
-    data = read(wanted)
+    """Give what is wrong with it."""
+    data = wanted.unattend
     return () if data is None or _is_xml(data) else (_INVALID,)
 
 

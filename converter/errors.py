@@ -163,7 +163,8 @@ def disk_full(path: Path, why: object) -> HostError:
     return HostError(
         "disk-full",
         f"{path}: {why}",
-        hint="free some space, or choose another output directory",
+        hint="free some space, or choose another directory: for the output with -o, for temporary"
+        " files with TMPDIR",
     )
 
 

@@ -103,7 +103,7 @@ def judge(
             *_table_conversion(machine, source, facts, wanted),
             provision.payloads,
             choose_licence(facts, wanted.licence),
-            answer_file.read(wanted),
+            wanted.unattend,
         )
     except GuestRefusedError as error:
         return Examination(source, Plan(()), (*findings, *error.findings), inspection)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -57,7 +58,7 @@ def provide(facts: LinuxFacts | WindowsFacts, wanted: Wanted) -> Provision:
     findings: list[Finding] = []
     store: Store | None = None
     try:
-        store = _open(wanted)
+        store = open_store(wanted)
     except DamagedInputError as error:
         findings.append(Finding(Severity.WARNING, error.code, error.message, error.hint))
     choices = [
@@ -98,12 +99,16 @@ def _decide(
         yield _Decision(choice, found, is_spared)
 
 
-def _open(wanted: Wanted) -> Store | None:
-    """Open the store that was named, or the user's own if there is one."""
+def open_store(wanted: Wanted) -> Store | None:
+    """Open the store that was named, or the user's own if there is one.
+
+    Raises `UsageError` ``store-missing``, `DamagedInputError` ``store-invalid``.
+    """
     directory = wanted.drivers or default_directory()
     if directory is None:
         return None
-    if not directory.is_dir():
+    # Path.is_dir() raises where one may not look.
+    if not os.path.isdir(directory):  # noqa: PTH112
         if wanted.drivers is None:
             return None
         raise UsageError(
@@ -215,7 +220,7 @@ def explain(facts: LinuxFacts | WindowsFacts, wanted: Wanted) -> Iterator[Outcom
     Raises `DamagedInputError` ``store-invalid``.
     """
     choices = bundles.select(bundles.target(facts))
-    for decision in _decide(facts, _open(wanted), choices):
+    for decision in _decide(facts, open_store(wanted), choices):
         choice, found, bundle = decision.choice, decision.found, decision.choice.bundle
         if decision.is_spared:
             reason = f"only stands in for {bundle.fallback_for}"

@@ -107,6 +107,18 @@ class Store:
         self.directory = directory
         self.entries = _read_lock(directory / LOCK)
 
+    def prepare(self) -> None:
+        """Make the directory, before anything is got that is to go into it.
+
+        Raises `ConversionError` ``store-unwritable``.
+        """
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.directory):
+                pass
+        except OSError as error:
+            raise writing_failed(self.directory, error, code="store-unwritable") from error
+
     def find(self, bundle: Bundle, payload: Payload) -> Entry | None:
         """Give what the lock says of a payload, None when it is not in the store."""
         wanted = (bundle.name, payload.name)

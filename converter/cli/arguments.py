@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from converter import __version__
+from converter import __version__, answer_file
 from converter.cli import explain as explaining
 from converter.cli import host
 from converter.cli.logfile import keeping_log
-from converter.model import BootMode, Licence, Policy, TableType, Wanted
+from converter.model import URLS, BootMode, Licence, Policy, TableType, Wanted
 
 if TYPE_CHECKING:
     import os
@@ -53,6 +53,9 @@ class _FileName(click.Path):
         """See `click.ParamType`."""
         if value == "":
             self.fail("a path cannot be empty", param, ctx)
+        # Of a source it is told why, and what to do.
+        if isinstance(param, click.Option) and str(value).startswith(URLS):
+            self.fail(f"{value!r} is a URL, and a path is needed", param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -163,7 +166,7 @@ def _wants(command: Callable[..., int]) -> Callable[..., int]:
             agent != "none",
             drivers,
             Licence(licence) if licence else None,
-            unattend,
+            None if unattend is None else answer_file.read(unattend),
             not no_trim,
         )
         if as_is and (generalize or table or unattend or drivers):

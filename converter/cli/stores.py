@@ -64,6 +64,7 @@ def _row(bundle: Bundle, payload: Payload, entry: Entry | None) -> dict[str, Any
 
 def list_for(disks: Sequence[Path], wanted: Wanted, *, as_json: bool) -> int:
     """Print what the guest on `disks` would get, and why the rest would not."""
+    provision.open_store(wanted)  # what is wrong with it is told before the guest is read
     with monitor() as shown:
         _, inspection = pipeline.inspect(disks, monitor=shown)
     rows = jsonable(list(provision.explain(inspection.facts.os, wanted)))
@@ -79,6 +80,7 @@ def fetch(names: Sequence[str], directory: Path | None, *, key: Path | None, as_
     """Fetch payloads; one that cannot be had does not keep the others from being fetched."""
     store = _open(directory)
     chosen = list(_chosen(names))
+    store.prepare()
     _keep_key(store, {bundle.name: bundle for bundle, _ in chosen}, key)
     fetched: list[Entry] = []
     failures: list[ConversionError] = []
@@ -130,6 +132,7 @@ def import_(
 ) -> int:
     """Import payloads; a source that is refused does not keep the others from being imported."""
     store = _open(directory)
+    store.prepare()
     _keep_key(store, {bundle.name: bundle for bundle in bundles.definitions()}, key)
     taken: list[Entry] = []
     failures: list[ConversionError] = []
@@ -167,6 +170,12 @@ def _answer(
 def verify(directory: Path | None, *, as_json: bool) -> int:
     """Read every payload; one that is not what it must be is exit 4."""
     store = _open(directory)
+    if not store.directory.exists():
+        raise UsageError(
+            "store-missing",
+            f"{store.directory}: there is no driver store",
+            hint="give the directory with --drivers DIR",
+        )
     whole: list[Entry] = []
     failures: list[ConversionError] = []
     for entry in store.entries:

@@ -143,7 +143,7 @@ class Workspace:
     def _refuse_removal(self) -> None:
         """Raise `UsageError` for a source in what a killed run left, which is cleared away."""
         for source in self._sources:
-            if source.resolve().is_relative_to(self.directory.resolve()):
+            if _real(source).is_relative_to(_real(self.directory)):
                 raise UsageError(
                     "source-in-staging",
                     f"{source}: lies in {self.directory}, which is cleared away before an image of"
@@ -176,7 +176,7 @@ class Workspace:
             "output-exists",
             f"{path} {'is the source itself' if is_source else 'exists already'}",
             hint="choose another name, or another directory"
-            if is_source
+            if is_source or path.is_dir()
             else "choose another name, or another directory; or remove it, if it is not needed",
         )
 
@@ -263,6 +263,11 @@ class Workspace:
         publication.prepare(self.directory, finals)
         self._waiting = self._publishing.enter_context(deferred())
         publication.publish(self.directory, self.output, finals)
+
+
+def _real(path: Path) -> Path:
+    """Follow links, as far as they lead anywhere: Path.resolve() raises RuntimeError for a loop."""
+    return Path(os.path.realpath(path))
 
 
 def _is_same(path: Path, other: Path) -> bool:

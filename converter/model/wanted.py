@@ -39,8 +39,9 @@ class Wanted:
 
     `as_is`: it is read and handed off, and nothing in it is changed (OUT-4). `agent`: it gets the
     Systems Manager agent. `drivers` is the driver store, None for the user's own. `licence` is None
-    for what the guest's kind gets by default, `unattend` the answer file of a Windows that sysprep
-    prepared, None for one made for it. `trim`: what its filesystems do not use is left out.
+    for what the guest's kind gets by default, `unattend` is the content of the answer file of a
+    Windows that sysprep prepared, None for one made for it. `trim`: what its filesystems do not use
+    is left out.
     """
 
     policy: Policy = Policy.OPEN
@@ -51,7 +52,7 @@ class Wanted:
     agent: bool = True
     drivers: Path | None = None
     licence: Licence | None = None
-    unattend: Path | None = None
+    unattend: bytes | None = None
     trim: bool = True
 
 

@@ -204,8 +204,7 @@ class TestReadable:
 
 
 def test_an_answer_file_that_is_none(tmp_path: Path) -> None:
-    path = stored(tmp_path, "a.xml", b"<?xml version='1.0' encoding='foo'?><x/>")
-    wanted = Wanted(unattend=path)
+    wanted = Wanted(unattend=b"<?xml version='1.0' encoding='foo'?><x/>")
     assert codes(judged(tmp_path, bootable(), wanted=wanted)) == [("error", "answer-file-invalid")]
     assert judged(tmp_path, bootable(), wanted=replace(wanted, as_is=True)) == ()
 

@@ -49,14 +49,13 @@ def run(context: Context) -> None:
         return
     major, minor, _ = windows_version(context.facts)
     is_server = windows.product_type is not ProductType.WORKSTATION
-    data = own or unattend(windows.architecture, (major, minor), is_server=is_server)
-    reason = (
-        "it was given with --unattend"
-        if own is not None
-        else "an image that sysprep prepared starts without questions, in US English"
-    )
-    if own is None and _has_another(context):
+    if own is not None:
+        data, reason = own, "it was given with --unattend"
+    elif _has_another(context):
         return
+    else:
+        data = unattend(windows.architecture, (major, minor), is_server=is_server)
+        reason = "an image that sysprep prepared starts without questions, in US English"
     place = _place(context)
     # Answer files hold passwords: the one that was given, or the one that was there.
     context.guest.write(place, data, code=_CODE, reason=reason, is_secret=True)
