@@ -220,7 +220,7 @@ def _command(overlays: Sequence[Path], work: Path, machine: Machine) -> list[str
         argv += ["-device", "ahci,id=ahci"]
     order = [*range(len(overlays))]
     for place, number in enumerate(reversed(order) if machine.is_reversed else order):
-        file = f"file={overlays[number]}"
+        file = f"file={qmp.value(overlays[number])}"
         argv += ["-drive", f"if=none,id=disk{place},format=qcow2,cache=unsafe,{file}"]
         argv += ["-device", f"{_disk(bus, place)},drive=disk{place},bootindex={number + 1}"]
     return argv
@@ -244,8 +244,8 @@ def _uefi(work: Path) -> list[str]:
     private = work / _VARIABLES
     shutil.copyfile(variables, private)
     return [
-        "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}",
-        "-drive", f"if=pflash,unit=1,format=raw,file={private}",
+        "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={qmp.value(code)}",
+        "-drive", f"if=pflash,unit=1,format=raw,file={qmp.value(private)}",
     ]  # fmt: skip
 
 

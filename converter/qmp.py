@@ -26,7 +26,8 @@ class Events:
     def __init__(self, path: Path, commands: int, said: int) -> None:
         """Write to and read from the FIFOs `path`.in and `path`.out, which are open."""
         self.arguments = (
-            "-chardev", f"pipe,id={_NAME},path={path}", "-mon", f"chardev={_NAME},mode=control"
+            "-chardev", f"pipe,id={_NAME},path={value(path)}",
+            "-mon", f"chardev={_NAME},mode=control",
         )  # fmt: skip
         self.files = _fifos(path)
         self._commands = commands
@@ -46,6 +47,11 @@ class Events:
         except BlockingIOError:
             return False
         return any(_reason(line) == "guest-reset" for line in said.splitlines())
+
+
+def value(path: Path) -> str:
+    """Give `path` as the value of an option of QEMU's: a comma there is written twice."""
+    return str(path).replace(",", ",,")
 
 
 @contextmanager

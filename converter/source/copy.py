@@ -77,16 +77,20 @@ class CopyJob(Job):
             self._copy_plain(out, plain)
         elif disk.extents:
             self._copy_extents(out, disk.extents)
-        elif disk.subformat == "streamOptimized":
-            grains.unpack(
-                disk, out.fileno(), progress=self._progress, is_cancelled=self.is_cancelled
-            )
         else:
             with self._opened(disk.file) as source:
-                self._copy_contents(out, source, _CONTENTS[disk.format](source))
+                self._copy_file(out, source)
         if not self.is_cancelled():
             out.truncate(padded(disk.virtual_size))
             self._progress(1.0)
+
+    def _copy_file(self, out: IO[bytes], source: Reader) -> None:
+        if self._disk.subformat == "streamOptimized":
+            grains.unpack(
+                source, out.fileno(), progress=self._progress, is_cancelled=self.is_cancelled
+            )
+        else:
+            self._copy_contents(out, source, _CONTENTS[self._disk.format](source))
 
     def _copy_plain(self, out: IO[bytes], data: ByteRange) -> None:
         """Copy what cannot be shared."""
@@ -131,7 +135,7 @@ class _CancelledError(Exception):
 
 
 class _Source(Reader):
-    """A file of which nothing more is read when the copy is cancelled.
+    """A file that no machine runs from meanwhile, and that is not read on when that is cancelled.
 
     There may be hours between two of its blocks: tables that say nothing, or only of zeros.
     """
@@ -139,6 +143,7 @@ class _Source(Reader):
     def __init__(self, file: ByteRange, *, name: str, is_cancelled: Callable[[], bool]) -> None:
         super().__init__(file, name=name)
         self._is_cancelled = is_cancelled
+        self.lock()
 
     def read(self, offset: int, length: int) -> bytes:
         if self._is_cancelled():

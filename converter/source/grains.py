@@ -20,7 +20,6 @@ from converter.source.vmdk_sparse import GRAIN_MARKER, SECTOR
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from converter.model import SourceDisk
     from converter.source.reader import Fetch
     from converter.source.stretch import Stretch
     from converter.source.vmdk_sparse import SparseHeader
@@ -38,24 +37,23 @@ _KEPT: Final = 4
 
 
 def unpack(
-    disk: SourceDisk,
+    reader: Reader,
     descriptor: int,
     *,
     progress: Callable[[float], None],
     is_cancelled: Callable[[], bool],
 ) -> None:
-    """Write the data of `disk` to the empty sparse file `descriptor`.
+    """Write the data of a stream-optimized disk to the empty sparse file `descriptor`.
 
     Raises `DamagedInputError` ``vmdk-grain-length`` for a grain that does not inflate to its
     length, ``vmdk-grain-place`` for one whose marker names another place.
     """
-    with Reader(disk.file, name=disk.label) as reader:
-        header = vmdk_sparse.with_footer(reader, vmdk_sparse.read_header(reader))
-        write = partial(_write, reader, header, descriptor)
-        # In the order of the disk, which is that of the file too: it was written as a stream.
-        runs = _runs(_grains(reader, header), max(1, _RUN // (header.grain * SECTOR)))
-        for run, _ in each(write, runs, ahead=_AHEAD, is_cancelled=is_cancelled):
-            progress(run[-1][0] / header.capacity)
+    header = vmdk_sparse.with_footer(reader, vmdk_sparse.read_header(reader))
+    write = partial(_write, reader, header, descriptor)
+    # In the order of the disk, which is that of the file too: it was written as a stream.
+    runs = _runs(_grains(reader, header), max(1, _RUN // (header.grain * SECTOR)))
+    for run, _ in each(write, runs, ahead=_AHEAD, is_cancelled=is_cancelled):
+        progress(run[-1][0] / header.capacity)
 
 
 def _runs(grains: Iterable[Grain], most: int) -> Iterator[Sequence[Grain]]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 
 from converter.errors import ConversionError, DamagedInputError, UsageError
 from converter.model import URLS, ByteRange
-from converter.source import reflink
+from converter.source import qemu_lock, reflink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -75,6 +75,11 @@ class Reader:
         """Close the file."""
         for descriptor in self._descriptors.values():
             os.close(descriptor)
+
+    def lock(self) -> None:
+        """Keep every QEMU from writing it, until it is closed."""
+        for descriptor in self._descriptors.values():
+            qemu_lock.hold(descriptor)
 
     @property
     def label(self) -> str:

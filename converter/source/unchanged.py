@@ -3,7 +3,7 @@
 A machine that still runs, or an export or a download that still goes on, changes it; what is read
 then is of no one moment. Told by what stat(2) says, times in nanoseconds: also a write that puts
 mtime back moves ctime. Limits: of a block device only its number and its size are compared (QEMU's
-lock keeps other QEMUs off it, while the appliance runs), and writes through a mapping (mmap(2)) may
+lock, which is held, keeps QEMU off it), and writes through a mapping (mmap(2)) may
 be told late.
 """
 

@@ -12,6 +12,7 @@ import os
 import random
 import shutil
 import subprocess
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -485,6 +486,27 @@ class TestTheHost:
         with _written_to(path), pytest.raises(UsageError) as caught:
             create_overlay(disk, directory=work, name="overlay")
         assert caught.value.code == "source-in-use"
+
+    def test_no_machine_is_started_on_what_is_copied(
+        self, large: Path, work: Path, tmp_path: Path
+    ) -> None:
+        path = write(large, "vhdx-dynamic", tmp_path)
+        [disk] = open_source([path], work=work).disks
+        begun, go_on = threading.Event(), threading.Event()
+
+        def progress(_: float) -> None:
+            begun.set()
+            go_on.wait(30)
+
+        copy = CopyJob(disk, work / "target", progress=progress)
+        copy.start()
+        assert begun.wait(30)
+        writing = ["qemu-io", "-f", "vhdx", "-c", "write 0 512", str(path)]
+        assert 'Failed to get "write" lock' in process.run(writing, check=False).reason
+        process.run(["qemu-img", "info", str(path)])  # reading is no harm
+        go_on.set()
+        copy.wait()
+        process.run(writing)
 
     def test_a_directory_with_too_long_a_path(self, large: Path, tmp_path: Path) -> None:
         work = tmp_path.joinpath(*["x" * 200] * 6)
