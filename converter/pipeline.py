@@ -295,6 +295,7 @@ def _inspect_again(machine: Appliance) -> Inspection:
     try:
         return inspect_machine(machine)
     except GuestRefusedError as error:
+        machine.must_be_sound()
         raise ConversionError(
             "verification-failed",
             f"the changed guest cannot be read any more: {error.message}",

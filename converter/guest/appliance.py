@@ -113,10 +113,14 @@ class Appliance(ApplianceFiles):
             return
         try:
             if isinstance(error, GuestError | GuestRefusedError):
-                self._must_live()
-                self.check_disks()
+                self.must_be_sound()
         finally:
             self._stop()
+
+    def must_be_sound(self) -> None:
+        """Raise what is wrong with itself, if anything is: what it said of a guest means nothing."""
+        self._must_live()
+        self.check_disks()
 
     def _must_live(self) -> None:
         """Raise `ConversionError` ``appliance-died`` when it is not there any more."""
