@@ -118,7 +118,7 @@ class Appliance(ApplianceFiles):
             self._stop()
 
     def must_be_sound(self) -> None:
-        """Raise what is wrong with itself, if anything is: what it said of a guest means nothing."""
+        """Raise what is wrong with itself, if anything: what it said of a guest means nothing."""
         self._must_live()
         self.check_disks()
 
