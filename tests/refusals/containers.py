@@ -190,7 +190,8 @@ SERVICE_ONLY = (
     Row(
         "a raw disk in gzip",
         compressed("a.raw.gz", bytes(MIB)),
-        ("container-not-in-service", NOTHING),
+        # It is not unpacked for what is refused anyway.
+        ("container-not-in-service",),
         AWS,
     ),
     Row(
