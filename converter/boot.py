@@ -62,7 +62,6 @@ _HINTS: Final = {
     "efi-shell": f"try {_OTHER_FIRMWARE}",
     "nothing": f"try a longer --timeout, or {_OTHER_FIRMWARE}",
     "login": "it is up, but did not say all in its time: try a longer --timeout",
-    "restart-loop": "look at its console: by --log FILE, or started by hand",
 }
 _LOOK: Final = "console_tail has what it said last"
 _PIECE: Final = 65536

@@ -26,6 +26,7 @@ from converter.errors import (
 )
 from converter.handoff import locked, publication
 from converter.handoff.signals import deferred
+from converter.source.reader import is_same
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -171,7 +172,7 @@ class Workspace:
         path = self.output / final
         if not os.path.lexists(path):
             return
-        is_source = any(_is_same(path, source) for source in self._sources)
+        is_source = any(is_same(path, source) for source in self._sources)
         raise UsageError(
             "output-exists",
             f"{path} {'is the source itself' if is_source else 'exists already'}",
@@ -268,13 +269,6 @@ class Workspace:
 def _real(path: Path) -> Path:
     """Follow links, as far as they lead anywhere: Path.resolve() raises RuntimeError for a loop."""
     return Path(os.path.realpath(path))
-
-
-def _is_same(path: Path, other: Path) -> bool:
-    try:
-        return path.samefile(other)
-    except OSError:
-        return False
 
 
 def _has_links(directory: Path) -> bool:

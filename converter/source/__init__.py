@@ -13,7 +13,7 @@ from converter.errors import Faults, UsageError
 from converter.model import ContainerFormat, Source
 from converter.source import machine, manifest
 from converter.source.probe import detect, open_disk
-from converter.source.reader import Reader, whole
+from converter.source.reader import Reader, is_same, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +104,7 @@ def _files(paths: Sequence[Path]) -> list[ByteRange]:
         except UsageError as error:
             errors.append(error)
         else:
-            if any(_is_same(path, other) for other in paths[:number]):
+            if any(is_same(path, other) for other in paths[:number]):
                 errors.append(_twice(path))
     if errors:
         message = "; ".join(dict.fromkeys(error.message for error in errors))
@@ -118,13 +118,6 @@ def _twice(path: Path) -> UsageError:
         f"{path}: is given twice",
         hint="give each disk of the machine once, the boot disk first",
     )
-
-
-def _is_same(path: Path, other: Path) -> bool:
-    try:
-        return path.samefile(other)
-    except OSError:  # which is told of the other, or when it is opened
-        return False
 
 
 def _formats(files: Sequence[ByteRange], faults: Faults) -> list[ContainerFormat | None]:

@@ -216,7 +216,7 @@ def open_disk(  # noqa: PLR0911 - a table
             return vdi.open_vdi(reader)
         case ContainerFormat.COMPRESSED_RAW:
             if work is None:
-                raise not_in_service(form)
+                raise _not_in_service(form)
             return _open_compressed(reader, work)
         case ContainerFormat.RAW:
             return SourceDisk(reader.label, DiskFormat.RAW, "", reader.length, reader.file)
@@ -224,7 +224,7 @@ def open_disk(  # noqa: PLR0911 - a table
             raise _nested(reader.name, form)
 
 
-def not_in_service(form: ContainerFormat) -> GuestRefusedError:
+def _not_in_service(form: ContainerFormat) -> GuestRefusedError:
     """Make the refusal of a container that the service does not read."""
     return GuestRefusedError(
         "container-not-in-service",

@@ -288,6 +288,14 @@ def whole(path: Path) -> ByteRange:
     return ByteRange(path, 0, found.st_size)
 
 
+def is_same(path: Path, other: Path) -> bool:
+    """Tell whether both lead to one file; False where one leads nowhere, or cannot be seen."""
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
+
+
 def _unreadable(path: Path, error: OSError | ValueError) -> UsageError:
     """Make the error for a path that leads to nothing that can be opened."""
     reason = error.strerror if isinstance(error, OSError) else str(error)
