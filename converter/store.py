@@ -107,14 +107,17 @@ class Store:
         self.directory = directory
         self.entries = _read_lock(directory / LOCK)
 
-    def prepare(self) -> None:
-        """Make the directory, before anything is got that is to go into it.
+    def must_be_writable(self) -> None:
+        """Try to write where the store is or will be, before anything is got that is to go into it.
 
-        Raises `ConversionError` ``store-unwritable``.
+        Nothing is left there: who gets nothing makes no store. Raises `ConversionError`
+        ``store-unwritable``.
         """
+        place = self.directory
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.directory):
+            while not place.exists() and place != place.parent:
+                place = place.parent
+            with tempfile.TemporaryFile(dir=place):
                 pass
         except OSError as error:
             raise writing_failed(self.directory, error, code="store-unwritable") from error

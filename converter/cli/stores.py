@@ -80,7 +80,7 @@ def fetch(names: Sequence[str], directory: Path | None, *, key: Path | None, as_
     """Fetch payloads; one that cannot be had does not keep the others from being fetched."""
     store = _open(directory)
     chosen = list(_chosen(names))
-    store.prepare()
+    store.must_be_writable()
     _keep_key(store, {bundle.name: bundle for bundle, _ in chosen}, key)
     fetched: list[Entry] = []
     failures: list[ConversionError] = []
@@ -132,7 +132,7 @@ def import_(
 ) -> int:
     """Import payloads; a source that is refused does not keep the others from being imported."""
     store = _open(directory)
-    store.prepare()
+    store.must_be_writable()
     _keep_key(store, {bundle.name: bundle for bundle in bundles.definitions()}, key)
     taken: list[Entry] = []
     failures: list[ConversionError] = []

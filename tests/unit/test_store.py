@@ -5,19 +5,18 @@ import json
 import os
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from converter import bundles, signature, store
-from converter.errors import DamagedInputError
+from converter.errors import ConversionError, DamagedInputError
 from converter.store import LOCK, Store
 from tests import standins
 from tests.unit import package_samples as made
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from converter.bundles import Bundle, Payload
     from converter.store import Entry
 
@@ -261,3 +260,14 @@ def test_a_lock_that_is_none(tmp_path: Path, text: str) -> None:
     with pytest.raises(DamagedInputError) as caught:
         Store(tmp_path)
     assert caught.value.code == "store-invalid"
+
+
+def test_trying_to_write_makes_no_store(tmp_path: Path) -> None:
+    Store(tmp_path / "a" / "b").must_be_writable()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_written_is_told() -> None:
+    with pytest.raises(ConversionError) as raised:
+        Store(Path("/proc/store")).must_be_writable()
+    assert raised.value.code == "store-unwritable"
