@@ -66,7 +66,7 @@ _DENIED: Final = (
     57, 58,  # fork vfork
     62, 200, 129, 297, 424, 434, 438,  # kill tkill rt_(tg)sigqueueinfo pidfd_*
     101, 310, 311, 312, 440,  # ptrace process_vm_* kcmp process_madvise
-    41, 42, 43, 49, 50, 288,  # socket connect accept bind listen accept4
+    41, 42, 43, 49, 50, 53, 288,  # socket connect accept bind listen socketpair accept4
     76, 85, 437,  # truncate creat openat2
     90, 91, 92, 93, 94, 260, 268, 452,  # *chmod* *chown*
     132, 235, 261, 280,  # utime*
@@ -78,8 +78,21 @@ _DENIED: Final = (
     29, 30, 31, 64, 65, 66, 68, 69, 70, 71, 220, 240, 241,  # System V IPC, message queues
     135, 141, 142, 144, 203, 251, 256, 279, 314,  # personality, priorities, processors
 )  # fmt: skip
+# What came with Linux 6.15 and later: nobody needs it, and what it changes is not known here.
+_NEWER: Final = 467
 # What depends on an argument: of the process itself only; of its threads only; without O_TRUNC.
 _TGKILL, _PRLIMIT, _CLONE, _OPEN, _OPENAT = 234, 302, 56, 2, 257
+_IOCTL_CALL, _FCNTL, _PRCTL = 16, 72, 157
+# ioctl(2), linux/fs.h, linux/fsverity.h, asm-generic/ioctls.h: what whoever owns a file may do that
+# he can only read (attributes, twice, generation, their forms for 32 bits, verity, encryption);
+# to type on a terminal; to have signals sent to others.
+_REQUESTS: Final = (
+    0x40086602, 0x40046602, 0x401C5820, 0x40087602, 0x40047602, 0x40806685, 0x800C6613,
+    0x5412, 0x541C,  # TIOCSTI TIOCLINUX
+    0x8901, 0x8902,  # FIOSETOWN SIOCSPGRP
+)  # fmt: skip
+# fcntl(2): F_SETOWN, F_SETSIG, F_SETOWN_EX, and F_SETLEASE, which keeps others waiting.
+_COMMANDS: Final = (8, 10, 15, 1024)
 _CLONE3, _CLONE_THREAD = 435, 0x10000
 _ARCHITECTURE: Final = 0xC000003E
 _X32: Final = 0x40000000
@@ -256,6 +269,8 @@ def call_filter(process: int) -> list[_Line]:
         (_LOAD, 0, 0, _NUMBER_AT),
         (_NOT_LESS, 0, 1, _X32),
         (_RETURN, 0, 0, _DENY),
+        (_NOT_LESS, 0, 1, _NEWER),
+        (_RETURN, 0, 0, _FAIL | _ENOSYS),
         # Without clone3, whose flags cannot be seen, the C library takes clone.
         (_EQUAL, 0, 1, _CLONE3),
         (_RETURN, 0, 0, _FAIL | _ENOSYS),
@@ -265,6 +280,9 @@ def call_filter(process: int) -> list[_Line]:
         # Who may read a file may empty it, for Landlock before Linux 6.2.
         *_by_argument(_OPEN, 1, [(_ANY_BIT, os.O_TRUNC)], true=_DENY),
         *_by_argument(_OPENAT, 2, [(_ANY_BIT, os.O_TRUNC)], true=_DENY),
+        *_by_argument(_IOCTL_CALL, 1, [(_EQUAL, request) for request in _REQUESTS], true=_DENY),
+        *_by_argument(_FCNTL, 1, [(_EQUAL, command) for command in _COMMANDS], true=_DENY),
+        *_by_argument(_PRCTL, 0, [(_EQUAL, _PDEATHSIG)], true=_DENY),
         *((_EQUAL, len(_DENIED) - place, 0, call) for place, call in enumerate(_DENIED)),
         (_RETURN, 0, 0, _ALLOW),
         (_RETURN, 0, 0, _DENY),

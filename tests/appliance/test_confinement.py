@@ -29,6 +29,18 @@ pytestmark = [
 PYTHON = "/usr/bin/python3"
 SECRET = b"the host's secret, which is 64 bytes long or so and all of it! ."
 DISK = 4 * MIB
+# FS_IOC_GETFLAGS and FS_IOC_SETFLAGS (ioctl_iflags(2)): they ask for no file that is open to write.
+CHANGE_FLAGS = """
+import fcntl
+file = os.open(source, os.O_RDONLY)
+fcntl.ioctl(file, 0x40086602, fcntl.ioctl(file, 0x80086601, bytes(8)))
+"""
+# PR_SET_PDEATHSIG.
+OUTLIVE = """
+import ctypes
+if ctypes.CDLL(None, use_errno=True).prctl(1, 0, 0, 0, 0):
+    raise OSError(ctypes.get_errno(), "prctl")
+"""
 
 
 class Outcome:
@@ -79,6 +91,7 @@ class TestAHelper:
             "os.chown(source, 1, 1)",
             "os.utime(source)",
             "os.setxattr(source, 'user.a', b'')",
+            CHANGE_FLAGS,
         ],
     )
     def test_changes_no_source(self, source: Path, code: str) -> None:
@@ -97,6 +110,10 @@ class TestAHelper:
             "os.kill(os.getppid(), 0)",
             "import socket; socket.socket(socket.AF_UNIX)",
             "import socket; socket.socket(socket.AF_INET)",
+            "import socket; socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)",
+            "import fcntl; fcntl.fcntl(0, fcntl.F_SETOWN, os.getppid())",
+            "import fcntl; fcntl.fcntl(0, fcntl.F_SETSIG, 9)",
+            OUTLIVE,
             "os.symlink('/etc/shadow', scratch + '/link')",
             "os.mkfifo(scratch + '/fifo')",
             "os.chroot('/')",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import struct
+import termios
 
 import pytest
 
@@ -34,7 +36,7 @@ def judged(call: int, *arguments: int, architecture: int = X86_64) -> int:
                 return value
 
 
-@pytest.mark.parametrize("call", [0, 1, 9, 59, 231, 257, 444, 53])
+@pytest.mark.parametrize("call", [0, 1, 9, 59, 231, 257, 444, 54, 466 - 1])
 def test_what_is_not_named_is_allowed(call: int) -> None:
     assert judged(call) == ALLOWED
 
@@ -62,6 +64,17 @@ def test_nothing_is_named_twice() -> None:
         (302, [1], DENIED),
         (2, [0x200, os.O_RDWR | os.O_CREAT], ALLOWED),  # open
         (2, [0, os.O_RDONLY | os.O_TRUNC], DENIED),
+        (16, [0, termios.TCGETS], ALLOWED),  # ioctl
+        (16, [0, 0x40086602], DENIED),  # FS_IOC_SETFLAGS
+        (16, [0, termios.TIOCSTI], DENIED),
+        (72, [0, fcntl.F_SETFL, os.O_ASYNC], ALLOWED),  # fcntl
+        (72, [0, fcntl.F_OFD_SETLK], ALLOWED),
+        (72, [0, fcntl.F_SETOWN, 1], DENIED),
+        (72, [0, fcntl.F_SETSIG, 9], DENIED),
+        (157, [15], ALLOWED),  # prctl: PR_SET_NAME
+        (157, [1, 0], DENIED),  # PR_SET_PDEATHSIG
+        (467, [], UNKNOWN),
+        (1000, [], UNKNOWN),
         (257, [0x200, 0x200, os.O_RDONLY], ALLOWED),  # openat
         (257, [0, 0, os.O_RDWR | os.O_TRUNC], DENIED),
     ],
