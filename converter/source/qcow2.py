@@ -19,7 +19,7 @@ import zstandard
 
 from converter.errors import GuestRefusedError
 from converter.model import DiskFormat, SourceDisk
-from converter.source.reader import damaged, size_zero, truncated
+from converter.source.reader import check_count, damaged, size_zero, truncated
 from converter.source.stretch import Packed, Stretch, joined
 
 if TYPE_CHECKING:
@@ -214,9 +214,12 @@ def _refuse_features(reader: Reader, header: bytes) -> None:
 
 
 def _check_tables(reader: Reader, layout: _Layout) -> None:
-    """Check that every table, and the data of every cluster, lies in the file."""
+    """Check that every table, and the data of every cluster, lies in the file, and has room there.
+
+    QEMU shares clusters with internal snapshots only, not within a disk.
+    """
     seen: set[int] = set()
-    start = 0
+    start = clusters = 0
     count = -(-layout.size // layout.covered)
     for tables in reader.numbers(layout.l1_offset, count, "Q", "big"):
         for entry in tables:
@@ -227,16 +230,22 @@ def _check_tables(reader: Reader, layout: _Layout) -> None:
                 raise damaged("qcow2-table", reader.name, f"an L2 table at the odd byte {table}")
             if table:
                 seen.add(table)
-                _check_table(reader, layout, table, start)
+                clusters += _check_table(reader, layout, table, start)
             start += layout.covered
+    check_count(reader, clusters, layout.cluster)
 
 
-def _check_table(reader: Reader, layout: _Layout, table: int, first: int) -> None:
-    """Check the L2 table at byte `table`, whose first cluster is at byte `first` of the disk."""
+def _check_table(reader: Reader, layout: _Layout, table: int, first: int) -> int:
+    """Check the L2 table at byte `table`, whose first cluster is at byte `first` of the disk.
+
+    Gives how many clusters of the file it names, compressed ones apart.
+    """
     numbers = reader.words(table, layout.cluster // 8, "Q", "big")
     if _fit_surely(reader, layout, numbers):
-        return
+        return len(numbers) - numbers.count(0) - numbers.count(_ZERO)
+    count = 0
     for start, entry, bitmap in _clusters(layout, first, numbers):
+        count += bool(entry & _OFFSET and not entry & _COMPRESSED)
         if _is_odd(layout, entry, bitmap):
             raise damaged(
                 "qcow2-table", reader.name, f"no cluster can be as the one for byte {start} is"
@@ -244,6 +253,7 @@ def _check_table(reader: Reader, layout: _Layout, table: int, first: int) -> Non
         end = _end(layout, entry, layout.size - start, bitmap)
         if end > reader.length:
             raise truncated(reader.name, end, reader.length)
+    return count
 
 
 def _fit_surely(reader: Reader, layout: _Layout, entries: array[int]) -> bool:

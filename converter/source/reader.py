@@ -240,6 +240,21 @@ def check_blocks(
         )
 
 
+def check_count(reader: Reader, count: int, length: int) -> None:
+    """Check that so many blocks of `length` bytes can be in the file, the last at least in part.
+
+    It is quicker to tell than where they overlap, and enough where it is about how much can come of
+    a small file. Raises `DamagedInputError` ``blocks-overlap``.
+    """
+    if count and (count - 1) * length >= reader.length:
+        raise damaged(
+            "blocks-overlap",
+            reader.name,
+            f"its tables name {count} blocks of {length} bytes, more than the file's"
+            f" {reader.length} bytes can hold",
+        )
+
+
 def find_clash(
     starts: Iterable[int], *, length: int, reserved: Sequence[tuple[int, int]] = ()
 ) -> int | None:

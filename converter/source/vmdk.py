@@ -7,7 +7,8 @@ disks, raw device mappings and the formats of ESX's snapshots are refused.
 
 from __future__ import annotations
 
-from collections import Counter
+import posixpath
+import sys
 from typing import TYPE_CHECKING, Final
 
 from converter.errors import Faults, GuestRefusedError
@@ -69,7 +70,7 @@ def _open_sparse(reader: Reader) -> SourceDisk:
             hint=_DESCRIPTOR,
         )
     descriptor = descriptors.parse(reader.name, text)
-    _refuse_unsupported(reader.name, text, descriptor)
+    _refuse_unsupported(reader.name, text + sparse.searched_by_qemu(reader), descriptor)
     if len(descriptor.extents) > 1:
         raise damaged("vmdk-extent", reader.name, "is one extent of several", hint=_DESCRIPTOR)
     header = sparse.with_footer(reader, header)
@@ -128,11 +129,18 @@ def _open_descriptor(reader: Reader, find: Callable[[str], ByteRange]) -> Source
 
 
 def _refuse_doubles(name: str, descriptor: Descriptor) -> None:
-    """Raise `DamagedInputError` when two extents are the same file, which has tables for one."""
-    sparse_files = [line.file for line in descriptor.extents if line.kind.upper() == "SPARSE"]
-    file, count = Counter(sparse_files).most_common(1)[0] if sparse_files else ("", 0)
-    if count > 1:
-        raise damaged("vmdk-extent", name, f"names the extent {file!r} {count} times")
+    """Raise `DamagedInputError` when two extents are the same file, or the same part of it.
+
+    A sparse one has tables for one extent, and a small file is no large disk.
+    """
+    ends: dict[str, int] = {}
+    for line in sorted(descriptor.extents, key=lambda line: line.offset):
+        kind, file = line.kind.upper(), posixpath.normpath(line.file)
+        if kind == "ZERO":
+            continue
+        if line.offset < ends.get(file, 0):
+            raise damaged("vmdk-extent", name, f"names the extent {line.file!r} more than once")
+        ends[file] = sys.maxsize if kind == "SPARSE" else line.offset + line.sectors
 
 
 def _extent(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from converter.source import vmdk_descriptor
-from converter.source.reader import damaged, find_clash, truncated, words
+from converter.source.reader import check_count, damaged, find_clash, truncated, words
 
 if TYPE_CHECKING:
     from array import array
@@ -37,6 +37,7 @@ _MAX_GRAIN: Final = 1 << 16
 _MAX_ENTRIES: Final = 512
 # 64 TiB in grains of 4 KiB.
 _MAX_TABLES: Final = 1 << 25
+_SEARCHED: Final = 20 * SECTOR
 # Tables that are read at once.
 _RUN: Final = 512
 # Of a grain: the sector of the disk that it is at, and its length.
@@ -153,6 +154,15 @@ def embedded_descriptor(reader: Reader, header: SparseHeader) -> bytes:
     return reader.read(SECTOR, size).rstrip(b"\0")
 
 
+def searched_by_qemu(reader: Reader) -> bytes:
+    """Give where QEMU looks for a parent's name, whatever the header says of the descriptor.
+
+    QEMU, block/vmdk.c, vmdk_parent_open.
+    """
+    there = min(_SEARCHED, reader.length - SECTOR)
+    return reader.read(SECTOR, there).partition(b"\0")[0] if there > 0 else b""
+
+
 def grain_tables(reader: Reader, header: SparseHeader) -> Iterator[tuple[int, array[int]]]:
     """Give each grain table with any grain: the sector of the disk it begins at, and its entries.
 
@@ -214,8 +224,11 @@ def grain_place(reader: Reader, header: SparseHeader, number: int) -> int:
 
 
 def check_tables(reader: Reader, header: SparseHeader) -> None:
-    """Check that every grain lies in the file, behind the header."""
+    """Check that every grain lies in the file, behind the header, and that it has room for all."""
+    count = 0
     for lba, places in grain_tables(reader, header):
+        count += len(places) - places.count(0)
+        count -= places.count(1) if header.is_empty(1) else 0
         fits = _end(header, max(places), header.grain) <= reader.length
         if fits and min(places) >= header.first_free:
             continue
@@ -229,6 +242,7 @@ def check_tables(reader: Reader, header: SparseHeader) -> None:
                 raise truncated(reader.name, end, reader.length)
             if place < header.first_free:
                 raise damaged("vmdk-table", reader.name, f"no grain can be at sector {place}")
+    check_count(reader, count, SECTOR if header.is_compressed else header.grain * SECTOR)
 
 
 def _end(header: SparseHeader, place: int, sectors: int) -> int:

@@ -156,6 +156,15 @@ def test_damage(tmp_path: Path, options: dict[str, Any], code: str) -> None:
     assert damage(stored(tmp_path, "a.qcow2", data)).code == code
 
 
+@pytest.mark.parametrize("features", [0, EXTENDED])
+def test_no_cluster_is_there_over_and_over(tmp_path: Path, features: int) -> None:
+    """A small file would be a disk of terabytes that are not zero."""
+    entry = (5 * CLUSTER | 1 << 63, 0xFFFFFFFF)[: 2 if features else 1]
+    table = dict.fromkeys(range(1, 20), entry)
+    data = qcow2({0: b"x"}, 20 * CLUSTER, table=table, features=features)
+    assert damage(stored(tmp_path, "a.qcow2", data)).code == "blocks-overlap"
+
+
 def test_what_an_entry_beyond_the_disk_says_means_nothing(tmp_path: Path) -> None:
     open_one(stored(tmp_path, "a.qcow2", qcow2({}, CLUSTER, table={1: (4 * CLUSTER + 512,)})))
 

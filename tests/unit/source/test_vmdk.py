@@ -105,6 +105,21 @@ class TestSparse:
         path = stored(tmp_path, "a.vmdk", sparse_vmdk({0: DATA}, 256, places={1: place}))
         assert damage(path).code == "vmdk-table"
 
+    def test_no_grain_is_there_over_and_over(self, tmp_path: Path) -> None:
+        """A small file would be a disk of terabytes that are not zero."""
+        whole = sparse_vmdk({0: DATA}, 256)
+        places = dict.fromkeys(range(1, 20), len(whole) // 512 - 128)
+        path = stored(tmp_path, "a.vmdk", sparse_vmdk({0: DATA}, 128 * 20, places=places))
+        assert damage(path).code == "blocks-overlap"
+
+    def test_a_parent_behind_what_the_header_takes_for_the_descriptor(self, tmp_path: Path) -> None:
+        """QEMU looks there."""
+        text = descriptor(['RW 128 SPARSE "a.vmdk"']).ljust(512, "#") + PARENT
+        path = stored(
+            tmp_path, "a.vmdk", sparse_vmdk({0: DATA}, 128, text=text, descriptor_sectors=1)
+        )
+        assert refusal(path).code == "vmdk-child"
+
     def test_a_grain_marked_as_zeros(self, tmp_path: Path) -> None:
         open_one(stored(tmp_path, "a.vmdk", sparse_vmdk({}, 256, places={1: 1}, flags=7)))
 
@@ -243,7 +258,16 @@ class TestDescriptor:
         stored(tmp_path, "one", sparse_vmdk({0: DATA}, 128, descriptor_sectors=0, text=""))
         path = self.written(tmp_path, *['RW 128 SPARSE "one"'] * 3, kind="custom")
         error = damage(path)
-        assert (error.code, "'one' 3 times" in error.message) == ("vmdk-extent", True)
+        assert (error.code, "'one' more than once" in error.message) == ("vmdk-extent", True)
+
+    @pytest.mark.parametrize("names", [("one", "one"), ("one", "./one")])
+    def test_no_part_of_a_file_is_in_two_extents(
+        self, tmp_path: Path, names: tuple[str, str]
+    ) -> None:
+        self.flat(tmp_path, "one")
+        lines = (f'RW 64 FLAT "{names[0]}" 0', f'RW 64 FLAT "{names[1]}" 63')
+        error = damage(self.written(tmp_path, *lines, kind="custom"))
+        assert (error.code, "more than once" in error.message) == ("vmdk-extent", True)
 
     def test_several_extents_in_order(self, tmp_path: Path) -> None:
         self.flat(tmp_path, "one")
