@@ -7,7 +7,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from converter.cli.output import emit, printable
+from converter.cli.output import emit, one_line
 from converter.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ log = logging.getLogger("converter")
 
 
 class _Formatter(logging.Formatter):
-    """Leaves nothing in a record that would write to the terminal of who looks at the file."""
+    """Leaves nothing in a record that would write to the terminal, or pass for another record."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter`."""
-        return printable(super().format(record))
+        return one_line(super().format(record))
 
 
 class _File(logging.FileHandler):

@@ -17,14 +17,15 @@ _SHOWN_LINES: Final = 4000
 
 def registry_diff(path: str, key: str, name: str, before: Value | None, after: Value | None) -> str:
     """Show a change of a value as two `.reg` files would differ."""
-    lines = [path, f" [{key}]"]
+    lines = [escaped(path), f" [{escaped(key)}]"]
     for sign, value in (("-", before), ("+", after)):
-        lines += [f"{sign}{reg_lines(key, name, value)[-1]}"] if value else []
+        lines += [f"{sign}{escaped(reg_lines(key, name, value)[-1])}"] if value else []
     return "".join(f"{line}\n" for line in lines)
 
 
 def text_diff(path: str, old: bytes, new: bytes) -> str:
     """Show the difference as `diff -u` would; bytes that are not UTF-8 are shown escaped."""
+    path = escaped(path)
     if _is_binary(old) or _is_binary(new):
         return f"Binary file {path}: {len(old)} bytes, then {len(new)}\n"
     before, after = _lines(old), _lines(new)
@@ -39,6 +40,11 @@ def text_diff(path: str, old: bytes, new: bytes) -> str:
     return "".join(
         line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
     )
+
+
+def escaped(name: str) -> str:
+    """Give a name as one line: the next one would pass for the command's own."""
+    return name.replace("\n", "\\n")
 
 
 def _is_binary(data: bytes) -> bool:

@@ -26,9 +26,12 @@ class Fault(StrEnum):
 
 
 # Of disks alone: what LVM makes of them has errors of its own, such as of a snapshot that is full.
+# Where a line begins: the kernel also tells of names that the guest gave, such as of file systems.
 _ERROR: Final = re.compile(
+    r"^(?:<\d+>)?(?:\[[^]\n]*\] ?)*(?:(?:print_req_error|blk_update_request): )?"
     r"(critical space allocation|critical medium|I/O) error, dev [sv]d[a-z]+, sector \d+"
-    r"(?: op 0x[0-9a-f]+:\((\w+)\))?"
+    r"(?: op 0x[0-9a-f]+:\((\w+)\))?",
+    re.MULTILINE,
 )
 
 

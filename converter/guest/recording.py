@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from converter.errors import GuestError
-from converter.guest.diffs import registry_diff, text_diff
+from converter.guest.diffs import escaped, registry_diff, text_diff
 from converter.guest.hives import Hives
 from converter.guest.labels import LABEL, Labels
 from converter.guest.paths import resolve
@@ -215,7 +215,7 @@ class RecordingGuest:
             backup=None if old is None else self._backup(place),
             attributes=() if there else self._label(place, FileKind.FILE),
         )
-        sizes = f"{place}: {len(old or b'')} bytes, then {len(data)}, not shown\n"
+        sizes = f"{escaped(place)}: {len(old or b'')} bytes, then {len(data)}, not shown\n"
         self._record(change, sizes if is_secret else text_diff(place, old or b"", data))
         self._written[place] = _Written(stat, data)
 

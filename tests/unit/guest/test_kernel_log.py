@@ -21,6 +21,7 @@ HARMLESS = """\
 [    4.0] EXT4-fs error (device sda1): ext4_lookup:1815: inode #2: comm guestfsd: deleted inode
 [    4.5] I/O error, dev dm-1, sector 0 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2
 [    4.6] Buffer I/O error on dev md127, logical block 0, async page read
+[    4.7] BTRFS: device label I/O error, dev sda, sector 0 devid 1 transid 6 /dev/sda1
 [    5.0] critical target error, dev sda, sector 8 op 0x3:(DISCARD) flags 0x800
 """
 
@@ -34,6 +35,8 @@ HARMLESS = """\
         (MEDIUM, Fault.READ),
         (WRITE, Fault.WRITE),
         (OLD, Fault.WRITE),
+        (f"<3>{OLD}", Fault.WRITE),
+        (READ.replace("] ", "][   T12] "), Fault.READ),
         (FULL, Fault.NO_ROOM),
         (f"{HARMLESS}{READ}\n{WRITE}\n", Fault.WRITE),
         (f"{READ}\n{WRITE}\n{FULL}\n{HARMLESS}", Fault.NO_ROOM),
