@@ -260,7 +260,8 @@ class ApplianceDevices:
         """See `BlockDevices`."""
         self._survey = None
         with translated(f"{device} at {path}"):
-            self._handle.mount_options(options, device, path)
+            # A device in the guest's filesystem would be one of the appliance.
+            self._handle.mount_options(f"{options},nodev", device, path)
             # Some drivers mount what is in use for reading only, and do not say so (ntfs-3g(8)).
             wants_to_write = "rw" in options.split(",")
             is_read_only = wants_to_write and self._handle.statvfs(path)["flag"] & os.ST_RDONLY

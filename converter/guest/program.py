@@ -2,8 +2,10 @@
 
 It gets namespaces of its own (namespaces(7)): it sees no process but what it starts, and all of
 that ends with it; it has no network, and what it mounts is gone afterwards. Its /dev has no disk in
-it, and root there may not make one, mount, trace, load modules or reboot (capabilities(7)). What it
-says is kept as far as `OUTPUT_LIMIT`; the rest is thrown away as it comes, and fills no disk.
+it, and none in its filesystems can be opened; root there may not make one, mount, trace, load
+modules or reboot (capabilities(7)), nor set up the kernel, which would run for it what it is told
+(core(5)). What it says is kept as far as `OUTPUT_LIMIT`; the rest is thrown away as it comes, and
+fills no disk.
 
 It can still change every file of its own filesystems, which it may anyhow, and use up the
 appliance's memory and time, which have limits.
@@ -36,7 +38,11 @@ _PROCESSES: Final = 256
 _GROUP: Final = "/tmp/cgroup/guest"  # noqa: S108 - the appliance's
 # Run as the first process of the namespaces: when it ends, all others are killed.
 _INSIDE: Final = f"""
-mount -t proc proc /sysroot/proc
+if mount -t proc proc /sysroot/proc; then
+  for name in sys bus sysrq-trigger; do
+    mount -o bind,ro "/sysroot/proc/$name" "/sysroot/proc/$name" || exit
+  done
+fi
 mount -t sysfs -o ro sysfs /sysroot/sys
 if mount -t tmpfs -o mode=755 tmpfs /sysroot/dev; then
   (cd /dev && cp -a null zero full random urandom tty /sysroot/dev)
