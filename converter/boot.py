@@ -28,6 +28,7 @@ from converter.deadline import deadline, seconds_for
 from converter.errors import HostError, UsageError, disk_full
 from converter.guest import hypervisor
 from converter.guest.appliance import Appliance
+from converter.guest.hypervisor import check_growth, limit_growth
 from converter.handoff.workspace import scratch
 from converter.inspection.mounts import mount_guest
 from converter.inspection.storage import read_storage
@@ -55,6 +56,7 @@ _QEMU: Final = "qemu-system-x86_64"
 _UP: Final = "multi-user"
 # What a running guest writes comes to some MiB.
 _ROOM: Final = 16 << 20
+_ENDLESS: Final = "find out what the guest writes without end; its console tells what it runs"
 # What to do where a boot ended before the system's own words.
 _OTHER_FIRMWARE: Final = "the other --firmware, or, of several disks, the boot disk first"
 _HINTS: Final = {
@@ -161,7 +163,12 @@ def boot(
             written = [*overlays, work / _VARIABLES, *events.files]
             confinement = hypervisor.machine(written, work, memory=_MEMORY)
             start = partial(process.start, argv, confinement=confinement)
-            report = _follow(start, events, token, timeout)
+            try:
+                report = _follow(start, events, token, timeout)
+            except HostError:
+                check_growth(overlays, hint=_ENDLESS)
+                raise
+        check_growth(overlays, hint=_ENDLESS)
         if report.reached != _UP and shutil.disk_usage(work).free < _ROOM:
             raise disk_full(work, "the machine had no room for what it writes")
         return report
@@ -284,6 +291,7 @@ def _watch(start: _Start, console: Console, end: float) -> None:
     with open(os.memfd_create("said"), "w+b") as said:  # noqa: PTH123 - a descriptor
         machine = start(stderr=said)
         try:
+            limit_growth(machine.pid)
             _listen(machine, console, end)
         finally:
             status = machine.poll()

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Final
 
 from converter.accelerator import choose
 from converter.capabilities import capabilities, staged
-from converter.data import load
 from converter.deadline import deadline, seconds_for
 from converter.disk.apply import write_in_place, write_table
 from converter.errors import ConversionError, DamagedInputError, GuestRefusedError, disk_full
 from converter.examination import Examination, judge, read_guest
 from converter.guest import packages
 from converter.guest.appliance import Appliance
+from converter.guest.hypervisor import check_growth
 from converter.guest.interrupt import kill_children
 from converter.guest.replay import replay
 from converter.handoff import results
@@ -317,20 +317,11 @@ def _check_writes(work: Path, overlays: Sequence[Path]) -> None:
     if free < _LEAST_ROOM:
         why = f"no space was left while the guest was changed ({free} bytes)"
         raise disk_full(work.parent, why)
-    check_growth(overlays)
-
-
-def check_growth(overlays: Sequence[Path]) -> None:
-    """Raise `ConversionError` ``overlay-endless`` when too much was written in the appliance."""
-    most = load("limits")["overlay"]["bytes"]
-    largest = max(overlay.stat().st_size for overlay in overlays)
-    if largest > most - _LEAST_ROOM:
-        raise ConversionError(
-            "overlay-endless",
-            f"{largest} bytes were written over a disk of the guest, more than any conversion does",
-            hint="convert with --agent none: then no program of the guest is run; if it ends like"
-            " this once more, the image is damaged or made to",
-        )
+    check_growth(
+        overlays,
+        hint="convert with --agent none: then no program of the guest is run; if it ends like this"
+        " once more, the image is damaged or made to",
+    )
 
 
 def _raise_failures(jobs: Sequence[Job]) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import shlex
 import signal
 import threading
@@ -21,12 +20,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import guestfs
 
-from converter.data import load
 from converter.errors import ConversionError, GuestError, GuestRefusedError, HostError
 from converter.guest import fixed_appliance, kernel_log, program, sockets, survey
 from converter.guest.blockdevices import translated
 from converter.guest.files import ApplianceFiles
-from converter.guest.hypervisor import confine
+from converter.guest.hypervisor import confine, limit_growth
 from converter.guest.interrupt import clearing_away, interruptible, kill_children
 
 if TYPE_CHECKING:
@@ -91,7 +89,7 @@ class Appliance(ApplianceFiles):
         # supermin, if libguestfs calls it, leaves what it was making there when it is killed.
         with _environment({**settings, "TMPDIR": str(self._directory.absolute())}):
             handle.launch()
-        _limit(handle.get_pid())
+        limit_growth(handle.get_pid())
 
     def __enter__(self) -> Self:
         """Give the running appliance."""
@@ -202,17 +200,6 @@ class Appliance(ApplianceFiles):
             ) from error
         finally:
             timer.cancel()
-
-
-def _limit(qemu: int) -> None:
-    """Let no file of a QEMU get larger than an overlay may, whatever is done in the guest.
-
-    That is a full disk to it. Our own limit may be lower still.
-    """
-    most = load("limits")["overlay"]["bytes"]
-    _, given = resource.getrlimit(resource.RLIMIT_FSIZE)
-    if given == resource.RLIM_INFINITY or most < given:
-        resource.prlimit(qemu, resource.RLIMIT_FSIZE, (most, most))
 
 
 @contextmanager

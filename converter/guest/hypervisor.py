@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from converter import confinement
 from converter.confinement import Confinement, launcher, linked
-from converter.errors import writing_failed
+from converter.data import load
+from converter.errors import ConversionError, writing_failed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +29,8 @@ SANDBOX: Final = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecon
 # 64 threads have stacks and arenas.
 _ADDRESSES: Final = 8 << 30
 _KVM: Final = Path("/dev/kvm")
+# What is written at once, and a few times that.
+_REQUEST: Final = 4 << 20
 
 
 def machine(
@@ -77,3 +82,27 @@ def _own_appliance(handle: Any) -> tuple[Path, ...]:  # noqa: ANN401
     """Give where libguestfs keeps the appliance that it makes, and where it looks for others."""
     made = Path(handle.get_cachedir()) / f".guestfs-{os.geteuid()}"
     return (made, *map(Path, handle.get_path().split(":")))
+
+
+def limit_growth(qemu: int) -> None:
+    """Let no file of the process `qemu` get larger than an overlay may, whatever the guest does.
+
+    That is a bad disk to it, or its end. Our own limit may be lower still.
+    """
+    most = load("limits")["overlay"]["bytes"]
+    _, given = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if given == resource.RLIM_INFINITY or most < given:
+        with suppress(ProcessLookupError):  # it ended meanwhile
+            resource.prlimit(qemu, resource.RLIMIT_FSIZE, (most, most))
+
+
+def check_growth(overlays: Sequence[Path], *, hint: str) -> None:
+    """Raise `ConversionError` ``overlay-endless`` when one came near that limit."""
+    most = load("limits")["overlay"]["bytes"]
+    largest = max(overlay.stat().st_size for overlay in overlays)
+    if largest > most - _REQUEST:
+        raise ConversionError(
+            "overlay-endless",
+            f"{largest} bytes were written over a disk of the guest, more than is let",
+            hint=hint,
+        )

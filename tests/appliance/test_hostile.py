@@ -16,6 +16,7 @@ from converter.data import load
 from converter.errors import ConversionError, GuestError
 from converter.guest import packages
 from converter.guest.appliance import Appliance
+from converter.guest.hypervisor import check_growth
 from converter.guest.protocol import Code
 from converter.model import Wanted
 from converter.monitor import NullMonitor
@@ -167,7 +168,7 @@ class TestFiles:
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(load("limits"), "overlay", {"bytes": OVERLAY})
             with pytest.raises(ConversionError) as error:
-                pipeline.check_growth([overlay])
+                check_growth([overlay], hint="")
         assert error.value.code == "overlay-endless"
 
 
@@ -190,6 +191,17 @@ class TestPrograms:
         assert "permission denied" in ran.output
         assert guest.lstat("/tmp/disk") is None
         assert "eth0" not in ran.output
+
+    def test_it_does_not_set_up_the_kernel(self, guest: Appliance) -> None:
+        """Which would run what it is told to by core_pattern, outside of everything."""
+        for name in ("sys/kernel/core_pattern", "sysrq-trigger", "bus/pci/00/00.0"):
+            ran = self.shell(guest, f"echo '|/bin/true' > /proc/{name}")
+            assert (ran.status != 0, "Read-only file system" in ran.output) == (True, True), name
+
+    def test_it_opens_no_disk_that_its_own_filesystem_names(self, guest: Appliance) -> None:
+        guest._handle.mknod_b(0o666, 8, 0, "/var/disk")
+        ran = self.shell(guest, "head -c 1 /var/disk")
+        assert (ran.status != 0, "Permission denied" in ran.output) == (True, True)
 
     def test_it_may_print_for_ever(self, guest: Appliance) -> None:
         before = guest.space("/").free

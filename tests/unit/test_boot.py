@@ -27,6 +27,8 @@ PANIC = "Kernel panic - not syncing: VFS\n"
 class Process:
     """A machine that says something, and ends with a status: None while it runs."""
 
+    pid = 1 << 30  # of no process
+
     def __init__(self, said: str, status: int | None = 0) -> None:
         read, write = os.pipe()
         os.write(write, said.encode())

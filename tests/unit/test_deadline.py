@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from converter import pipeline
 from converter.data import load
 from converter.deadline import deadline, seconds_for
 from converter.errors import ConversionError, GuestError
+from converter.guest.hypervisor import check_growth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,9 +103,9 @@ def test_an_overlay_that_grew_too_large_is_told(tmp_path: Path) -> None:
     for path, size in ((small, most >> 1), (large, most)):
         path.touch()
         os.truncate(path, size)
-    pipeline.check_growth([small])
+    check_growth([small], hint="")
     with pytest.raises(ConversionError) as error:
-        pipeline.check_growth([small, large])
+        check_growth([small, large], hint="")
     assert error.value.code == "overlay-endless"
 
 
