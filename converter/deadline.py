@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from converter.data import load
@@ -29,6 +32,28 @@ class _Late(BaseException):
     """Raised wherever the main thread is when its time is over."""
 
 
+@dataclass(slots=True)
+class _Limit:
+    """When a phase has to end: it began at `begun` (seconds, monotonic), and has `seconds`."""
+
+    begun: float
+    seconds: float
+
+    @property
+    def left(self) -> float:
+        return max(0.0, self.begun + self.seconds - time.monotonic())
+
+
+_CURRENT: Final = ContextVar[_Limit | None]("_CURRENT", default=None)
+
+
+def prolong(seconds: float) -> None:
+    """Give the phase that this thread works on so much more: there is more to it than was seen."""
+    limit = _CURRENT.get()
+    if limit is not None:
+        limit.seconds += seconds
+
+
 def seconds_for(phase: str, size: int = 0) -> float:
     """Give how long `phase` may take on disks of `size` bytes."""
     row = load("limits")["phases"][phase]
@@ -46,24 +71,21 @@ def deadline(phase: str, seconds: float) -> Iterator[None]:
     """
     late, done = threading.Event(), threading.Event()
     thread = threading.get_native_id()
+    limit = _Limit(time.monotonic(), seconds)
 
     def watch() -> None:
-        if done.wait(seconds):
-            return
+        while limit.left:
+            if done.wait(limit.left):
+                return
         late.set()
         while not done.is_set():  # what is killed may be followed by another
             kill_children(thread)
             done.wait(_AGAIN)
 
     watcher = threading.Thread(target=watch, name=f"deadline-{phase}", daemon=True)
-    failure = ConversionError(
-        "phase-timeout",
-        f"the phase {phase!r} did not end within {seconds:g} s",
-        hint="run it again on an idle machine; if it ends like this once more, the image is damaged"
-        " or made to, and the --log file shows where it stood still",
-    )
+    token = _CURRENT.set(limit)
     try:
-        with _alarm(seconds, late):
+        with _alarm(limit, late):
             watcher.start()
             try:
                 yield
@@ -72,25 +94,39 @@ def deadline(phase: str, seconds: float) -> Iterator[None]:
                 watcher.join()
     except BaseException as error:
         if late.is_set():
-            raise failure from error
+            raise _too_late(phase, limit) from error
         raise
+    finally:
+        _CURRENT.reset(token)
     if late.is_set():  # whatever failed then was taken for something else
-        raise failure
+        raise _too_late(phase, limit)
+
+
+def _too_late(phase: str, limit: _Limit) -> ConversionError:
+    return ConversionError(
+        "phase-timeout",
+        f"the phase {phase!r} did not end within {limit.seconds:g} s",
+        hint="run it again on an idle machine; if it ends like this once more, the image is damaged"
+        " or made to, and the --log file shows where it stood still",
+    )
 
 
 @contextmanager
-def _alarm(seconds: float, late: threading.Event) -> Iterator[None]:
+def _alarm(limit: _Limit, late: threading.Event) -> Iterator[None]:
     """Raise in the main thread when the time is over: the kernel tells, whoever holds the GIL."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def interrupt(_signal: int, _frame: object) -> None:
+        if limit.left:
+            signal.setitimer(signal.ITIMER_REAL, limit.left)
+            return
         late.set()
         raise _Late
 
     before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, limit.seconds)
     try:
         yield
     finally:

@@ -104,6 +104,10 @@ class Faults:
         """Begin with none."""
         self.errors: list[InputError] = []
 
+    def add(self, error: InputError) -> None:
+        """Keep an error that need not be raised by itself."""
+        self.errors.append(error)
+
     @contextmanager
     def kept(self) -> Iterator[None]:
         """Keep the `InputError` that ends the block, if one does."""

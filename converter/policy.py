@@ -55,11 +55,17 @@ _BEYOND: Final = frozenset(
 REFUSED_BY_SERVICE: Final = frozenset({"several-grub-configs", "default-entry-missing"})
 
 
-def judge_source(source: Source, policy: Policy) -> tuple[Finding, ...]:
-    """Give what is to be said of the container, before anything in it is read."""
+def judge_source(
+    source: Source, policy: Policy, *, disks: int | None = None
+) -> tuple[Finding, ...]:
+    """Give what is to be said of the container, before anything in it is read.
+
+    `disks` is how many the machine has, where some could not be opened.
+    """
     found = [*source.findings]
     for rule in _SOURCE_RULES:
         found += rule(source, policy)
+    found += _too_many(len(source.disks) if disks is None else disks, policy)
     return tuple(found)
 
 
@@ -212,9 +218,9 @@ def _service_format(source: Source, policy: Policy) -> Iterator[Finding]:
         )
 
 
-def _limits(source: Source, policy: Policy) -> Iterator[Finding]:
-    """FMT-8: machines and disks too large for where they are to go."""
-    count, most = len(source.disks), _MOST_DISKS[policy]
+def _too_many(count: int, policy: Policy) -> Iterator[Finding]:
+    """FMT-8: machines too large for where they are to go."""
+    most = _MOST_DISKS[policy]
     if count > most:
         yield Finding(
             Severity.ERROR,
@@ -222,6 +228,10 @@ def _limits(source: Source, policy: Policy) -> Iterator[Finding]:
             f"the machine has {count} disks, at most {most} are converted",
             "detach disks that it does not need to start, and bring them over by themselves",
         )
+
+
+def _limits(source: Source, policy: Policy) -> Iterator[Finding]:
+    """FMT-8: disks too large for where they are to go."""
     for disk in source.disks:
         if disk.virtual_size >= _LIMIT[policy]:
             yield Finding(

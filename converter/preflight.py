@@ -7,13 +7,14 @@ and so are the rules: who meets a fault again, later, says the same of it.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Final
 
 from converter import answer_file
 from converter.disk.table import CutOffError, SectorSizeError, holds_others, read_table
 from converter.errors import DamagedInputError, GuestRefusedError
-from converter.formats import FormatError, signatures
+from converter.formats import FormatError, signatures, superblock
 from converter.inspection.health import judge_layout, judge_start
 from converter.inspection.storage import Storage, first_table_damaged, without_table
 from converter.model import DiskFormat, Filesystem, Policy
@@ -22,7 +23,7 @@ from converter.source import survey
 from converter.source.blocks import VirtualDisk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from converter.errors import Faults
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _LETTERS: Final = len(ascii_lowercase)
 # Linux has no more of a disk; a GPT may list thousands.
 _MOST_PARTITIONS: Final = 256
+# Of "Advanced Format" disks that show them (4Kn).
+_ADVANCED: Final = 4096
 
 
 def open_and_judge(
@@ -41,10 +44,10 @@ def open_and_judge(
     Raises what `open_source` does, also for disks that were cut off or whose table makes no sense;
     with all other findings. What takes long to verify may be left for `later`, in `Source.listed`.
     """
-    unpacks = wanted.as_is or wanted.policy is not Policy.AWS
+    unpacks = wanted.policy is not Policy.AWS
     opening = survey(paths, work=work if unpacks else None)
     storage = read_layout(opening.places, opening.faults)
-    container = judge_source(opening.source, wanted.policy)
+    container = judge_source(opening.source, wanted.policy, disks=len(opening.places))
     layout = judge_layout(storage)
     # Of damaged disks, that nothing starts them may be the consequence.
     start = () if opening.faults.errors else judge_start(storage)
@@ -77,10 +80,12 @@ def read_layout(places: Sequence[SourceDisk | None], faults: Faults) -> Storage:
     disks: list[Disk] = []
     filesystems: list[Filesystem] = []
     unreadable: list[tuple[str, str]] = []
+    labels: dict[str, str] = {}
     for number, place in enumerate(places):
         if place is None:
             continue
         device = device_name(number)
+        labels[device] = place.label
         with faults.kept(), VirtualDisk(place) as opened:
             try:
                 disk = read_table(opened.read, device=device, size=opened.size)
@@ -89,9 +94,16 @@ def read_layout(places: Sequence[SourceDisk | None], faults: Faults) -> Storage:
                 unreadable.append((device, str(error)))
                 disk = without_table(device, opened.size)
             else:
-                filesystems += _filesystems(opened, disk)
+                found = [*_filesystems(opened, disk)]
+                filesystems += found
+                if not disk.partitions:
+                    _refuse_cut_off(place, opened, found)
+                elif not any(filesystem.type for filesystem in found):
+                    _refuse_larger_sectors(place, opened, disk)
             disks.append(disk)
-    return Storage(tuple(disks), tuple(filesystems), (), unreadable=tuple(unreadable))
+    return Storage(
+        tuple(disks), tuple(filesystems), (), unreadable=tuple(unreadable), labels=labels
+    )
 
 
 def device_name(number: int) -> str:
@@ -119,15 +131,41 @@ def _refuse_table(disk: SourceDisk, error: FormatError, *, is_first: bool) -> No
             hint="the file was cut off: copy or export it again",
         ) from error
     if isinstance(error, SectorSizeError):
-        raise GuestRefusedError(
-            "sector-size",
-            f"{disk.label}: its partition table counts in sectors of {error.sector_size} bytes, EBS"
-            " has 512",
-            hint="copy its partitions to a disk with sectors of 512 bytes, in the machine, and"
-            " export that",
-        ) from error
+        raise _other_sectors(disk, error.sector_size) from error
     if is_first:
         raise first_table_damaged(error) from error
+
+
+def _other_sectors(disk: SourceDisk, sector_size: int) -> GuestRefusedError:
+    return GuestRefusedError(
+        "sector-size",
+        f"{disk.label}: its partition table counts in sectors of {sector_size} bytes, EBS has 512",
+        hint="copy its partitions to a disk with sectors of 512 bytes, in the machine, and export"
+        " that",
+    )
+
+
+def _refuse_larger_sectors(place: SourceDisk, opened: VirtualDisk, disk: Disk) -> None:
+    """Raise `GuestRefusedError` for an MBR whose partitions are there if sectors are larger."""
+    with suppress(FormatError):
+        other = read_table(opened.read, device=disk.device, size=opened.size, sector_size=_ADVANCED)
+        if any(found.type for found in _filesystems(opened, other)):
+            raise _other_sectors(place, _ADVANCED)
+
+
+def _refuse_cut_off(
+    disk: SourceDisk, opened: VirtualDisk, filesystems: Iterable[Filesystem]
+) -> None:
+    """Raise `DamagedInputError` for a disk without a table that is shorter than what lies on it."""
+    for found in filesystems:
+        needed = superblock.size(found.type, _part(opened, 0, opened.size))
+        if disk.format is DiskFormat.RAW and needed > disk.virtual_size:
+            raise DamagedInputError(
+                "truncated",
+                f"{disk.label}: ends at byte {disk.virtual_size}, but the {found.type} on it has"
+                f" {needed} bytes",
+                hint="the file was cut off: copy or export it again",
+            )
 
 
 def _filesystems(opened: VirtualDisk, disk: Disk) -> Iterator[Filesystem]:
@@ -141,8 +179,14 @@ def _filesystems(opened: VirtualDisk, disk: Disk) -> Iterator[Filesystem]:
 
 
 def _filesystem(opened: VirtualDisk, device: str, start: int, size: int) -> Filesystem:
+    return Filesystem(device, signatures.identify(_part(opened, start, size), size))
+
+
+def _part(opened: VirtualDisk, start: int, size: int) -> Callable[[int, int], bytes]:
+    """Give how to read a part of a disk, fewer bytes at its end."""
+
     def read(offset: int, length: int) -> bytes:
         there = max(0, min(length, size - offset))
         return opened.read(start + offset, there) if there else b""
 
-    return Filesystem(device, signatures.identify(read, size))
+    return read

@@ -53,6 +53,13 @@ class SectorSizeError(FormatError):
         self.sector_size = sector_size
 
 
+class BackupOnlyError(FormatError):
+    """A GPT whose only sound copy is the one at the end of the disk: Linux does not look there.
+
+    Linux, block/partitions/efi.c, find_valid_gpt: but with the parameter `gpt`.
+    """
+
+
 class CutOffError(FormatError):
     """The table makes sense on a larger disk, of at least `needed` bytes."""
 
@@ -65,11 +72,11 @@ class CutOffError(FormatError):
 def read_table(read: Read, *, device: str, size: int, sector_size: int = 512) -> Disk:
     """Read the partition table of a disk of `size` bytes; `read` gives bytes by offset and length.
 
-    A sound GPT counts where the MBR is protective or hybrid (UEFI 5.2.3), its backup where the
-    primary is damaged. A disk without a table, or with a filesystem all over it, has the type
-    `NONE`. Raises `FormatError` when there is a table that makes no sense: entries outside the
-    disk or over each other, an endless chain, a GPT announced of which no copy is sound; and of
-    these `CutOffError` when a partition, or a GPT, ends beyond the disk, and `SectorSizeError` when
+    A sound GPT counts where the MBR is protective or hybrid (UEFI 5.2.3). A disk without a table,
+    or with a filesystem all over it, has the type `NONE`. Raises `FormatError` when there is a
+    table that makes no sense: entries outside the disk or over each other, an endless chain, a GPT
+    announced of which no copy is sound; and of these `CutOffError` when a partition, or a GPT, ends
+    beyond the disk, `BackupOnlyError` when only a GPT's backup is sound, and `SectorSizeError` when
     a GPT counts in larger sectors.
     """
     if size < _MBR_SIZE or sector_size < _MBR_SIZE or sector_size & (sector_size - 1):
@@ -252,6 +259,10 @@ class _Reader:
                 faults.append((name, error))
             else:
                 self._check(partitions)
+                if faults:
+                    raise BackupOnlyError(
+                        f"{self.device}: only the GPT at the disk's end is sound ({faults[0][1]})"
+                    )
                 return self._made(TableType.GPT, str(header.guid), mbr, partitions)
         for _, fault in faults:
             if isinstance(fault, CutOffError):

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     Read = Callable[[int, int], bytes]
 
 _SECTOR: Final = 512
+_EXT_64BIT: Final = 1 << 7
+# Blocks of 64 KiB.
+_EXT_LARGEST: Final = 6
 _XFS_RECORD: Final = b"\xfe\xed\xba\xbe"
 # A log record and its header: at most 256 KiB, and 8 sectors.
 _XFS_WINDOW: Final = 256 << 10 | 4 << 10
@@ -58,6 +61,37 @@ def read_state(kind: str, read: Read) -> State:
     return State()
 
 
+def size(kind: str, read: Read) -> int:
+    """Give how many bytes of its device a filesystem, or a physical volume of LVM, takes.
+
+    0 where that is not known; `kind` is as in `read_state`, or LVM2_member (lvm2, pv_header).
+    """
+    match kind:
+        case "ext2" | "ext3" | "ext4":
+            block = read(1024, 1024).ljust(1024, b"\0")
+            high = _little(block, 336, 4) if _little(block, 96, 4) & _EXT_64BIT else 0
+            return (_little(block, 4, 4) | high << 32) << 10 + min(block[24], _EXT_LARGEST)
+        case "xfs":
+            block = read(0, 16).ljust(16, b"\0")
+            return int.from_bytes(block[4:8], "big") * int.from_bytes(block[8:16], "big")
+        case "btrfs":
+            return _little(read(64 << 10, 4096), 201 + 8, 8)  # of the superblock's dev_item
+        case "ntfs":
+            return _little(read(0, 512), 40, 8) * _little(read(0, 512), 11, 2)
+        case "LVM2_member":
+            return _volume_size(read)
+    return 0
+
+
+def _volume_size(read: Read) -> int:
+    for sector in range(4):
+        label = read(_SECTOR * sector, _SECTOR)
+        if label.startswith(b"LABELONE"):
+            at = _little(label, 20, 4)
+            return _little(label, at + 32, 8)
+    return 0
+
+
 def _ntfs(read: Read) -> State:
     try:
         state = ntfs.read_state(read)
@@ -82,6 +116,10 @@ def _btrfs(block: bytes) -> State:
     if block[64:72] != b"_BHRfS_M":
         return State()
     return State(is_dirty=any(block[96:104]), devices=int.from_bytes(block[136:144], "little"))
+
+
+def _little(data: bytes, at: int, length: int) -> int:
+    return int.from_bytes(data[at : at + length], "little")
 
 
 def _number(data: bytes, at: int, length: int) -> int:

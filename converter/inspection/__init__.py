@@ -123,6 +123,7 @@ def _inspect_linux(
         other_roots=tuple(str(root) for root in mounted.others),
     )
     found = (
+        *mounted.findings,
         *judge_disks(storage),
         *judge_system(storage, mounts, mounted.table),
         *judge_swap_files(machine, mounted.table),

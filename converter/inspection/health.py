@@ -21,6 +21,7 @@ from converter.formats.signatures import (
     RAID_MEMBER,
 )
 from converter.guest import paths
+from converter.inspection.roots import TYPES
 from converter.inspection.storage import names_volume
 from converter.model import Finding, Severity, TableType
 
@@ -66,7 +67,7 @@ def _nothing(storage: Storage) -> Iterator[Finding]:
             Severity.ERROR,
             "no-partitions",
             f"there are no partitions and no filesystem on"
-            f" {', '.join(disk.device for disk in storage.disks)}",
+            f" {', '.join(storage.shown(disk.device) for disk in storage.disks)}",
             "give all disks of the machine, the boot disk first; if these are all, the export is"
             " empty or damaged: export it again",
             "No valid partitions. Not a valid volume.",
@@ -81,8 +82,21 @@ def _bootless(storage: Storage) -> Iterator[Finding]:
     may_start = any(found.type == FAT for found in storage.filesystems) or any(
         partition.type.lower() in loaders for partition in first.partitions
     )
-    if not starts and not may_start:
-        yield no_bootable_partition()
+    if starts or may_start:
+        return
+    whole = storage.filesystem(first.device)
+    if first.table is TableType.NONE and whole is not None and whole.type in TYPES:
+        yield Finding(
+            Severity.ERROR,
+            "no-partitions",
+            f"{storage.shown(first.device)} has no partition table, but a filesystem"
+            f" ({whole.type}) all over it: it is a partition of a disk, or a data disk",
+            "give the whole disk, the boot disk first; a root filesystem by itself (of a container,"
+            " or of a Xen guest without a boot loader) has to be put on a disk with one first",
+            "No valid partitions. Not a valid volume.",
+        )
+        return
+    yield no_bootable_partition()
 
 
 def no_bootable_partition() -> Finding:
@@ -147,11 +161,11 @@ def _encrypted(storage: Storage) -> Iterator[Finding]:
             yield Finding(
                 Severity.ERROR,
                 "encrypted-volume",
-                f"{found.device} is encrypted with {_ENCRYPTED[found.type]}",
-                "decrypt it in the machine (manage-bde -off C:), or move the system to a volume"
+                f"{storage.shown(found.device)} is encrypted with {_ENCRYPTED[found.type]}",
+                "decrypt it in the machine (manage-bde -off C:), or move what is on it to a volume"
                 " without encryption, and export it again; EBS encrypts volumes by itself"
                 if found.type == BITLOCKER
-                else "move the system to a volume without encryption, and export it again; EBS"
+                else "move what is on it to a volume without encryption, and export it again; EBS"
                 " encrypts volumes by itself",
             )
 
@@ -163,8 +177,8 @@ def _dynamic(storage: Storage) -> Iterator[Finding]:
             yield Finding(
                 Severity.ERROR,
                 "dynamic-disk",
-                f"{disk.device} is a dynamic disk",
-                "move the system to a basic disk, and export it again",
+                f"{storage.shown(disk.device)} is a dynamic disk",
+                "move what is on it to a basic disk, and export it again",
             )
 
 

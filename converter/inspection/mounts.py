@@ -16,12 +16,12 @@ from converter.guest import paths
 from converter.guest.recording import kept_as
 from converter.inspection import names
 from converter.inspection.roots import FSTAB, FSTAB_MESSAGE, TYPES, find_root, refusal
-from converter.model import Mount
+from converter.model import Finding, Mount, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from converter.errors import GuestRefusedError
+    from converter.errors import GuestRefusedError, InputError
     from converter.guest.protocol import BlockDevices, Guest, ReadableGuest
     from converter.inspection.roots import Root
     from converter.inspection.storage import Storage
@@ -38,13 +38,15 @@ _AUTOMOUNT: Final = "x-systemd.automount"
 class Mounted:
     """What is mounted where, by which table, and systems left aside.
 
-    `storage` knows the guest's own names of its disks.
+    `storage` knows the guest's own names of its disks; `findings` are what could not be mounted,
+    and need not be.
     """
 
     mounts: tuple[Mount, ...]
     storage: Storage
     table: fstab.Fstab
     others: tuple[Root, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 def mount_guest(machine: BlockDevices, guest: Guest, storage: Storage) -> Mounted:
@@ -65,14 +67,25 @@ def mount_guest(machine: BlockDevices, guest: Guest, storage: Storage) -> Mounte
     mounts = [_mount_root(machine, root)]
     named = _named(guest, storage, root, root.table)
     wanted = sorted(filter(_is_mounted, root.table.entries), key=lambda item: _depth(item.path))
-    faults = Faults()
+    faults, spared = Faults(), Faults()
     for entry in wanted[:_MOUNT_LIMIT]:
-        with faults.kept():
+        with (spared if "nofail" in entry.options else faults).kept():
             mount = _mount_entry(machine, guest, named, entry, mounts)
             if mount is not None:
                 mounts.append(mount)
     faults.raise_all()
-    return Mounted(tuple(mounts), named, root.table, found.others)
+    findings = (_not_mounted(error) for error in spared.errors)
+    return Mounted(tuple(mounts), named, root.table, found.others, tuple(findings))
+
+
+def _not_mounted(error: InputError) -> Finding:
+    """Tell of a filesystem that the guest starts without."""
+    return Finding(
+        Severity.WARNING,
+        "mount-failed",
+        f"{error.message}; the guest starts without it (nofail), it is handed off as it is",
+        error.hint,
+    )
 
 
 def _depth(path: str) -> int:
@@ -171,8 +184,6 @@ def _mount_entry(
         machine.mount(found.device, place, options=",".join(["rw", *chosen]))
         space = machine.space(place)
     except GuestError as error:
-        if "nofail" in entry.options:
-            return None
         raise _failed(f"{entry.path} ({entry.spec})", error.message) from error
     within = next((option.partition("=")[2] for option in chosen if "subvol=" in option), "")
     return Mount(

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from converter.disk.table import read_table
+from converter.disk.table import BackupOnlyError, read_table
 from converter.errors import DamagedInputError, GuestError
 from converter.formats import FormatError, mdadm, signatures, superblock
 from converter.formats.signatures import LVM_MEMBER, RAID_MEMBER
@@ -45,7 +45,8 @@ class Storage:
     """What is on the guest's disks, boot disk first.
 
     `disk_names` are the guest's names of disks, `array_names` those of RAID arrays, each with the
-    appliance's name: as far as they are known once the guest's own files are read.
+    appliance's name: as far as they are known once the guest's own files are read. `labels` tell
+    the files that disks were given as, as far as anybody asked.
     """
 
     disks: tuple[Disk, ...]
@@ -56,6 +57,12 @@ class Storage:
     disk_names: Mapping[str, str] = field(default_factory=dict)
     array_names: Mapping[str, str] = field(default_factory=dict)
     unreadable: tuple[tuple[str, str], ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def shown(self, device: str) -> str:
+        """Give a disk, or what is on one, as a person knows it: by the file that was given."""
+        label = self.labels.get(device.rstrip("0123456789"))
+        return f"{label} ({device})" if label else device
 
     def resolve(self, spec: str) -> str | None:
         """Give the appliance's name for the device that `spec` means in the guest, if any does.
@@ -281,11 +288,16 @@ def _read_disks(
 
 def first_table_damaged(error: FormatError) -> DamagedInputError:
     """Make the error for a boot disk whose table makes no sense."""
+    repair = (
+        "write it anew from the one at the end, in a copy of the disk: gdisk DISK, then r, b and w"
+        if isinstance(error, BackupOnlyError)
+        else "export the machine again; give the boot disk first; if the machine itself has it so,"
+        " put it right there (sfdisk --list --verify DISK)"
+    )
     return DamagedInputError(
         "partition-table-damaged",
         f"the partition table of the first disk makes no sense: {error}",
-        hint="export the machine again; give the boot disk first; if the machine itself has it so,"
-        " put it right there (sfdisk --list --verify DISK)",
+        hint=repair,
     )
 
 

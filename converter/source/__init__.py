@@ -74,21 +74,21 @@ def survey(paths: Sequence[Path], *, work: Path | None) -> Opening:
     faults = Faults()
     files = _files(paths)
     formats = _formats(files, faults)
-    places: list[SourceDisk | None] = []
+    places: list[SourceDisk | None] = [None] * len(files)
     findings: list[Finding] = []
     listed: tuple[ListedFile, ...] = ()
     chunked: tuple[str, ...] = ()
-    for file, form in zip(files, formats, strict=True):
-        with Reader(file) as reader, faults.kept():
+    # What has to be unpacked comes last.
+    packed = [form is ContainerFormat.COMPRESSED_RAW for form in formats]
+    for number in sorted(range(len(files)), key=packed.__getitem__):
+        form = formats[number]
+        with Reader(files[number]) as reader, faults.kept():
             if form in _MACHINES:
                 opened = _MACHINES[form](reader, faults, work=work)
                 places, findings = opened.disks, opened.findings
                 listed, chunked = opened.listed, opened.chunked
-                continue
-            places.append(None)
-            is_spared = form is ContainerFormat.COMPRESSED_RAW and bool(faults.errors)
-            if form is not None and not is_spared:
-                places[-1] = open_disk(reader, form, work=work)
+            elif form is not None and not (packed[number] and faults.errors):
+                places[number] = open_disk(reader, form, work=work)
     disks = tuple(disk for disk in places if disk is not None)
     form = formats[0] or ContainerFormat.RAW
     source = Source(tuple(paths), form, disks, tuple(findings), listed, chunked)

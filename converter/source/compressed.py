@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import zstandard
 
+from converter.deadline import prolong, seconds_for
 from converter.errors import DamagedInputError, GuestRefusedError, disk_full, writing_failed
 from converter.source import sparse
 
@@ -31,6 +32,9 @@ _INPUT: Final = 4 << 10
 _OUTPUT: Final = 1 << 20
 # What is kept free on the disk that is unpacked to.
 _RESERVE: Final = 256 << 20
+# A disk of as much, most of it zeros, is unpacked in its time; who goes on has what is left of it.
+_LARGEST: Final = 16 << 40
+_GIB: Final = 1 << 30
 # xz -9 needs 65 MiB; a header may ask for 4 GiB. The limit of zstd is its own, 128 MiB.
 _MEMORY: Final = 512 << 20
 # What the two say of more.
@@ -74,13 +78,13 @@ def unpack(reader: Reader, work: Path) -> Path:
     Raises `DamagedInputError` ``compression-damaged``, `GuestRefusedError`
     ``compression-memory``, `HostError` ``disk-full``.
     """
-    name = kind(reader.head(16))
     descriptor, target = tempfile.mkstemp(prefix="unpacked", dir=work)
     try:
         offset = 0
-        for piece in _pieces(reader, name):
+        for piece in _pieces(reader):
             _check_room(work)
             sparse.write(descriptor, piece, offset)
+            _prolong(offset, offset + len(piece))
             offset += len(piece)
         os.ftruncate(descriptor, offset)
     except OSError as error:
@@ -90,8 +94,29 @@ def unpack(reader: Reader, work: Path) -> Path:
     return Path(target)
 
 
-def _pieces(reader: Reader, name: str) -> Iterator[bytes]:
+def head(reader: Reader, length: int) -> bytes:
+    """Give the first bytes of what is inside, `length` of them if there are so many.
+
+    Raises as `unpack` does.
+    """
+    found = b""
+    for piece in _pieces(reader):
+        found += piece
+        if len(found) >= length:
+            break
+    return found[:length]
+
+
+def _prolong(before: int, now: int) -> None:
+    """Let a disk that grew larger take longer: the files say little of how large it is."""
+    more = min(now, _LARGEST) // _GIB - min(before, _LARGEST) // _GIB
+    if more:
+        prolong(seconds_for("source", more * _GIB) - seconds_for("source"))
+
+
+def _pieces(reader: Reader) -> Iterator[bytes]:
     """Give what is inside, in pieces of bounded size."""
+    name = kind(reader.head(16))
     stream: _Stream | None = None
     for offset in range(0, reader.length, _INPUT):
         packed = reader.read(offset, min(_INPUT, reader.length - offset))

@@ -34,6 +34,7 @@ _STRETCH: Final = 1 << 20
 _RUN: Final = 4 << 20
 # Grains that are kept unpacked: who reads a table reads a sector after the other.
 _KEPT: Final = 4
+_INVALID_LENGTH: Final = "Uncompressed data has an invalid length"
 
 
 def unpack(
@@ -153,14 +154,16 @@ def _inflate(reader: Reader, lba: int, packed: bytes, lengths: tuple[int, ...]) 
         raise damaged(
             "vmdk-grain-length",
             reader.name,
-            f"grain at sector {lba}: Uncompressed data has an invalid length ({error})",
+            f"the grain at sector {lba} cannot be inflated: {error}",
+            service_message=_INVALID_LENGTH,
         ) from error
     # Without its end, and the checksum there, it may be anything.
     if len(data) not in lengths or not inflater.eof:
         raise damaged(
             "vmdk-grain-length",
             reader.name,
-            f"grain at sector {lba}: Uncompressed data has an invalid length"
-            f" ({len(data)} bytes instead of {max(lengths)})",
+            f"the grain at sector {lba} has {len(data)} bytes and more, or no end; it should have"
+            f" {max(lengths)}",
+            service_message=_INVALID_LENGTH,
         )
     return data

@@ -20,7 +20,7 @@ from urllib.parse import unquote
 
 from converter.errors import DamagedInputError, GuestRefusedError
 from converter.model import DiskFormat, Finding, Severity, joined
-from converter.source import manifest, ova, ovf
+from converter.source import manifest, ova, ovf, vmdk
 from converter.source.overlay import SECTOR
 from converter.source.probe import beside, detect, leads_away, open_disk
 from converter.source.reader import Reader, damaged
@@ -115,17 +115,22 @@ def _open_disks(
 ) -> Opened:
     if reader.length > ovf.LIMIT:
         raise damaged("ovf-invalid", reader.name, f"an OVF of {reader.length} bytes")
-    disks: list[SourceDisk | None] = []
     machine = ovf.parse(reader.name, reader.read(0, reader.length), faults)
     findings = [_unattached(reader.name, identifier) for identifier in machine.unattached]
+    references = []
     for reference in machine.disks:
         if reference is not None and not reference.href:
             findings.append(_blank(reader.name, reference.identifier))
-            continue
-        disks.append(None)
+        else:
+            references.append(reference)
+    disks: list[SourceDisk | None] = [None] * len(references)
+    # What has to be unpacked comes last.
+    packed = [reference is not None and bool(reference.compression) for reference in references]
+    for number in sorted(range(len(references)), key=packed.__getitem__):
+        reference = references[number]
         with faults.kept():
-            if reference is not None:
-                disks[-1] = _open_disk(reference, find, reader.name, work=work, archive=archive)
+            if reference is not None and not (packed[number] and faults.errors):
+                disks[number] = _open_disk(reference, find, reader.name, work=work, archive=archive)
     if not disks:
         raise GuestRefusedError(
             "ovf-no-disk",
@@ -158,7 +163,9 @@ def _open_disk(
         raise GuestRefusedError(
             "ova-split-vmdk",
             f"{name}: is a VMDK in several extents inside an OVA",
-            hint="unpack the OVA (tar -x) and give the VMDK's descriptor",
+            hint="unpack the OVA (tar -x) and give the VMDK's descriptor; under --policy aws make"
+            " the OVA anew: ovftool NAME.vmx NAME.ova",
+            service_message=vmdk.UNSUPPORTED,
         )
     return disk
 

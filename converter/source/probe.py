@@ -93,6 +93,8 @@ def detect(reader: Reader, *, claimed: str | None = None) -> ContainerFormat:
     foreign, hint = _foreign(reader, head) if found is ContainerFormat.RAW else ("", "")
     ending = reader.file.path.suffix.lower() if claimed is None else claimed
     expected = _CLAIMS.get(ending, found)
+    if expected is ContainerFormat.VHD and found is ContainerFormat.RAW and not foreign:
+        raise vhd.end_missing(reader)
     if found is not expected:
         what = foreign or found.value
         raise DamagedInputError(
@@ -110,6 +112,8 @@ def detect(reader: Reader, *, claimed: str | None = None) -> ContainerFormat:
 
 
 def _mismatch_hint(reader: Reader, expected: ContainerFormat, found: ContainerFormat) -> str:
+    if found is ContainerFormat.RAW and not any(reader.head(_HEAD)):
+        return "it begins with zeros, as a download that did not end: copy it again"
     if found is ContainerFormat.RAW and expected is ContainerFormat.OVA:
         return "an OVA is a tar of the kind ustar: tar -C DIR -cf NAME.ova NAME.ovf DISK…"
     if found is ContainerFormat.COMPRESSED_RAW:
@@ -119,9 +123,14 @@ def _mismatch_hint(reader: Reader, expected: ContainerFormat, found: ContainerFo
     return "if the content is right, rename the file; if not, it is damaged: export it again"
 
 
-def _by_magic(  # noqa: PLR0911 - a table
-    reader: Reader, head: bytes
-) -> ContainerFormat:
+def _by_magic(reader: Reader, head: bytes) -> ContainerFormat:
+    found = _by_head(head)
+    if found is ContainerFormat.RAW and vhd.has_footer(reader):
+        return ContainerFormat.VHD
+    return found
+
+
+def _by_head(head: bytes) -> ContainerFormat:  # noqa: PLR0911 - a table
     if vmdk.is_vmdk(head):
         return ContainerFormat.VMDK
     if head.startswith(vhdx.MAGIC):
@@ -134,7 +143,7 @@ def _by_magic(  # noqa: PLR0911 - a table
         return ContainerFormat.OVA
     if compressed.kind(head):
         return ContainerFormat.COMPRESSED_RAW
-    if head.startswith(vhd.COOKIE) or vhd.has_footer(reader):
+    if head.startswith(vhd.COOKIE):
         return ContainerFormat.VHD
     if _is_envelope(head):
         return ContainerFormat.OVF
@@ -236,6 +245,7 @@ def _not_in_service(form: ContainerFormat) -> GuestRefusedError:
 
 def _open_compressed(reader: Reader, work: Path) -> SourceDisk:
     """Decompress a disk, and open what is inside: mostly a raw disk, but any will do."""
+    _refuse_nested(reader.name, _by_head(compressed.head(reader, _HEAD)))
     unpacked = compressed.unpack(reader, work)
 
     def find(name: str) -> ByteRange:
@@ -249,9 +259,12 @@ def _open_compressed(reader: Reader, work: Path) -> SourceDisk:
 
     with Reader(whole(unpacked), name=reader.name) as inner:
         form = detect(inner, claimed="")
-        if form is ContainerFormat.COMPRESSED_RAW:
-            raise _nested(reader.name, form)
         return replace(open_disk(inner, form, work=work, find=find), was_compressed=True)
+
+
+def _refuse_nested(name: str, form: ContainerFormat) -> None:
+    if form in (ContainerFormat.OVA, ContainerFormat.OVF, ContainerFormat.COMPRESSED_RAW):
+        raise _nested(name, form)
 
 
 def _nested(name: str, form: ContainerFormat) -> GuestRefusedError:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import zstandard
 
-from converter.errors import GuestRefusedError
+from converter.errors import Faults, GuestRefusedError
 from converter.model import DiskFormat, SourceDisk
 from converter.source.reader import check_count, damaged, size_zero, truncated
 from converter.source.stretch import Packed, Stretch, joined
@@ -112,16 +112,21 @@ def open_qcow2(reader: Reader) -> SourceDisk:
         )
     if version not in (2, 3):
         raise damaged("qcow2-version", reader.name, f"a qcow2 of version {version}")
+    faults = Faults()
     if backing_offset:
         named = _text(reader, backing_offset, backing_size)
-        raise _foreign(reader, f"the backing file {named!r}")
-    _refuse_features(reader, header)
+        faults.add(_foreign(reader, f"the backing file {named!r}"))
+    with faults.kept():
+        _refuse_features(reader, header)
     if crypt:
-        raise GuestRefusedError(
-            "encrypted-disk",
-            f"{reader.name}: is an encrypted qcow2",
-            hint="decrypt it with qemu-img convert, then convert the result",
+        faults.add(
+            GuestRefusedError(
+                "encrypted-disk",
+                f"{reader.name}: is an encrypted qcow2",
+                hint="decrypt it with qemu-img convert, then convert the result",
+            )
         )
+    faults.raise_all()
     if size == 0:
         raise size_zero(reader.name)
     (length,) = struct.unpack_from(">I", header, 100)

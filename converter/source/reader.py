@@ -130,6 +130,11 @@ class Reader:
         """Give the first `length` bytes, or all there are."""
         return self.read(0, min(length, self.length))
 
+    def tail(self, length: int) -> bytes:
+        """Give the last `length` bytes, or all there are."""
+        length = min(length, self.length)
+        return self.read(self.length - length, length)
+
     def words(self, offset: int, count: int, code: _Code, order: _Order) -> array[int]:
         """Give the `count` unsigned numbers of 4 ("I") or 8 ("Q") bytes at `offset`."""
         return words(self.read(offset, count * array(code).itemsize), code, order)
@@ -213,15 +218,25 @@ def truncated(name: str, needed: int, there: int) -> DamagedInputError:
 
 
 def damaged(
-    code: str, name: str, what: str, *, hint: str = "copy it or export it again"
+    code: str,
+    name: str,
+    what: str,
+    *,
+    hint: str = "copy it or export it again",
+    service_message: str = "",
 ) -> DamagedInputError:
     """Make the error for a header that is not what its format says."""
-    return DamagedInputError(code, f"{name}: {what}", hint=hint)
+    return DamagedInputError(code, f"{name}: {what}", hint=hint, service_message=service_message)
 
 
 def size_zero(name: str) -> DamagedInputError:
     """Make the error for a file, or a disk, that holds nothing."""
-    return damaged("disk-size-zero", name, "disk-image-size=0 has invalid format")
+    return damaged(
+        "disk-size-zero",
+        name,
+        "holds nothing: its size is 0",
+        service_message="disk-image-size=0 has invalid format",
+    )
 
 
 def check_blocks(

@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from converter.errors import GuestRefusedError
+from converter.errors import DamagedInputError, GuestRefusedError
 from converter.model import DiskFormat, SourceDisk
 from converter.source.reader import check_blocks, damaged, size_zero, truncated
 from converter.source.stretch import of_blocks
@@ -28,9 +28,14 @@ _DYNAMIC_COOKIE: Final = b"cxsparse"
 _FOOTER: Final = 512
 _HEADER: Final = 1024
 _FIXED, _DYNAMIC, _DIFFERENCING = 2, 3, 4
+_DIFFERENT: Final = "Footers not identical"
 _UNUSED: Final = 0xFFFFFFFF
+# How far from the end of a file its footer is looked for.
+_SEARCHED: Final = 4 << 20
 _MAX_ENTRIES: Final = 1 << 22
 _SECTOR: Final = 512
+# 2040 GiB: QEMU opens none that is larger (block/vpc.c, VHD_MAX_SECTORS).
+_LARGEST: Final = 0xFF000000 * _SECTOR
 # Programs do not agree on the bitmaps of smaller ones.
 _SMALLEST_BLOCK: Final = 4096
 _LARGEST_BLOCK: Final = 256 << 20
@@ -65,20 +70,32 @@ def _last(reader: Reader) -> bytes:
     return b""
 
 
-def _footer(reader: Reader) -> bytes:
-    last = _last(reader)
-    if not last:
-        raise damaged(
+def end_missing(reader: Reader) -> DamagedInputError:
+    """Make the error for a VHD that does not end with its footer."""
+    found = reader.tail(_SEARCHED)
+    at = found.rfind(COOKIE)
+    behind = len(found) - at - _FOOTER
+    if at >= 0 and behind > 0 and not any(found[-behind:]):
+        return damaged(
             "vhd-footers-differ",
             reader.name,
-            "Footers not identical: the one at the end is missing, the file was cut off",
+            f"{behind} zeros follow the footer that ends it",
+            hint=f"cut them off in a copy: truncate -s {reader.length - behind} NAME.vhd",
+            service_message=_DIFFERENT,
         )
-    return last
+    return damaged(
+        "vhd-footers-differ",
+        reader.name,
+        "the footer at its end is missing: it was cut off, or is no VHD",
+        service_message=_DIFFERENT,
+    )
 
 
 def open_vhd(reader: Reader) -> SourceDisk:
     """Read footer, header and table of a VHD and check them."""
-    last = _footer(reader)
+    last = _last(reader)
+    if not last:
+        raise end_missing(reader)
     _check_sum(reader, last, 64, "footer")
     kind, size = struct.unpack_from(">I", last, 60)[0], struct.unpack_from(">Q", last, 48)[0]
     if kind == _DIFFERENCING:
@@ -93,13 +110,22 @@ def open_vhd(reader: Reader) -> SourceDisk:
         raise size_zero(reader.name)
     if size % _SECTOR:
         raise damaged("vhd-header", reader.name, f"a disk of {size} bytes, no whole sectors")
+    if size > _LARGEST:
+        raise GuestRefusedError(
+            "disk-too-large",
+            f"{reader.name}: has {size >> 30} GiB; a VHD is read up to {_LARGEST >> 30} GiB",
+            hint="convert it to VHDX where it comes from (Convert-VHD), or export it as raw",
+        )
     if kind == _FIXED:
         if size > reader.length - len(last):
             raise truncated(reader.name, size + _FOOTER, reader.length)
         return _disk(reader, "fixed", size)
     if reader.head(len(last)) != last:
         raise damaged(
-            "vhd-footers-differ", reader.name, "Footers not identical: copy at the start differs"
+            "vhd-footers-differ",
+            reader.name,
+            "its two footers differ",
+            service_message=_DIFFERENT,
         )
     _check_table(reader, struct.unpack_from(">Q", last, 16)[0], size)
     return _disk(reader, "dynamic", size)
@@ -163,7 +189,7 @@ def _allocated(reader: Reader, table: _Table) -> Iterator[tuple[int, int]]:
 
 def _found(reader: Reader) -> tuple[_Table, int]:
     """Give the table, and the disk's size."""
-    header, size = struct.unpack(">Q24xQ", _footer(reader)[16:56])
+    header, size = struct.unpack(">Q24xQ", _last(reader)[16:56])
     return _table_of(reader, header, size), size
 
 

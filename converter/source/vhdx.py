@@ -12,7 +12,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from converter.errors import GuestRefusedError
+from converter.errors import DamagedInputError, Faults, GuestRefusedError
 from converter.model import DiskFormat, SourceDisk
 from converter.source.crc32c import crc32c
 from converter.source.reader import check_blocks, damaged, size_zero, truncated
@@ -73,21 +73,34 @@ class _Metadata:
 
 def open_vhdx(reader: Reader) -> SourceDisk:
     """Read the headers, metadata and table of a VHDX and check them."""
-    log = _check_log(reader, _header(reader))
-    regions = _regions(reader)
-    found = _metadata(reader, regions[_METADATA])
+    faults = Faults()
+    log = (0, 0)
+    with faults.kept():
+        log = _check_log(reader, _header(reader))
+    try:
+        regions = _regions(reader)
+        found = _metadata(reader, regions[_METADATA])
+    except DamagedInputError:
+        faults.raise_all()  # what a log still holds is missing elsewhere
+        raise
     if found.flags & _HAS_PARENT:
-        raise GuestRefusedError(
-            "vhdx-differencing",
-            f"{reader.name}: is a differencing VHDX; most of its data is in another file",
-            hint="merge it into its parent (Hyper-V: Edit Disk, Merge) and export that",
+        faults.add(
+            GuestRefusedError(
+                "vhdx-differencing",
+                f"{reader.name}: is a differencing VHDX; most of its data is in another file",
+                hint="merge it into its parent (Hyper-V: Edit Disk, Merge) and export that",
+            )
         )
     if found.sector == 4096:
-        raise GuestRefusedError(
-            "vhdx-sector-size",
-            f"{reader.name}: has logical sectors of 4096 bytes; EBS volumes have 512",
-            hint="restore the system to a disk with 512-byte sectors (New-VHD), and export that",
+        faults.add(
+            GuestRefusedError(
+                "vhdx-sector-size",
+                f"{reader.name}: has logical sectors of 4096 bytes; EBS volumes have 512",
+                hint="restore the system to a disk with 512-byte sectors (New-VHD), and export"
+                " that",
+            )
         )
+    faults.raise_all()
     if found.size == 0:
         raise size_zero(reader.name)
     if found.sector != 512:

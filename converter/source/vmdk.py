@@ -189,35 +189,45 @@ def _check_sparse_extent(opened: Reader, line: ExtentLine, *, is_last: bool) -> 
 
 
 def _refuse_unsupported(name: str, text: bytes, descriptor: Descriptor) -> None:
-    """Raise `GuestRefusedError` for a disk that is not complete in itself."""
+    """Raise `GuestRefusedError` with every reason why a disk is not complete in itself."""
     kinds = {descriptor.create_type.lower(), *(line.kind.lower() for line in descriptor.extents)}
+    faults = Faults()
     mapping = next((word for word in _MAPPINGS if word in kinds), None)
     if mapping is not None:
-        raise GuestRefusedError(
-            "vmdk-rdm",
-            f"{name}: is a raw device mapping ({mapping}); the data is on a device of the old host",
-            hint="clone the disk to a thin VMDK (vmkfstools -i) and export that",
-            service_message=UNSUPPORTED,
+        faults.add(
+            GuestRefusedError(
+                "vmdk-rdm",
+                f"{name}: is a raw device mapping ({mapping}); the data is on a device of the old"
+                " host",
+                hint="copy the data there: vmkfstools -i (ESXi), vmware-vdiskmanager -r, or"
+                " VBoxManage clonemedium",
+                service_message=UNSUPPORTED,
+            )
         )
     if "sesparse" in kinds:
-        raise _sesparse(name)
+        faults.add(_sesparse(name))
     if _is_encrypted(descriptor):
-        raise GuestRefusedError(
-            "encrypted-disk",
-            f"{name}: is encrypted by VMware",
-            hint="decrypt it there (vSphere: VM Policies, Edit VM Storage Policies; Workstation: VM"
-            " Settings, Options, Access Control) and export the machine again",
+        faults.add(
+            GuestRefusedError(
+                "encrypted-disk",
+                f"{name}: is encrypted by VMware",
+                hint="decrypt it there (vSphere: VM Policies, Edit VM Storage Policies;"
+                " Workstation: VM Settings, Options, Access Control) and export the machine again",
+            )
         )
     parent = descriptor.settings.get("parentcid", _NO_PARENT).lower()
     hinted = _PARENT_HINT.encode() in text.lower()
     if parent != _NO_PARENT or hinted or "vmfssparse" in kinds:
-        raise GuestRefusedError(
-            "vmdk-child",
-            f"{name}: is a snapshot of another disk"
-            f" ({descriptor.settings.get(_PARENT_HINT, 'parent not named')})",
-            hint="consolidate the machine's snapshots and export it again",
-            service_message=UNSUPPORTED,
+        faults.add(
+            GuestRefusedError(
+                "vmdk-child",
+                f"{name}: is a snapshot of another disk"
+                f" ({descriptor.settings.get(_PARENT_HINT, 'parent not named')})",
+                hint="consolidate the machine's snapshots and export it again",
+                service_message=UNSUPPORTED,
+            )
         )
+    faults.raise_all()
 
 
 def _is_encrypted(descriptor: Descriptor) -> bool:

@@ -105,7 +105,8 @@ def read_header(reader: Reader, offset: int = 0) -> SparseHeader:
         raise damaged(
             "vmdk-compression",
             reader.name,
-            f"File uses unsupported compression algorithm {compression} (1, deflate, is known)",
+            f"is compressed by the algorithm {compression}; 1, deflate, is the one there is",
+            service_message="File uses unsupported compression algorithm 0",
         )
     # QEMU goes by the algorithm alone, VMware by the flag: it would be two disks.
     if compression == _DEFLATE and not header.is_compressed:
@@ -132,7 +133,9 @@ def with_footer(reader: Reader, header: SparseHeader) -> SparseHeader:
         or any(end[:16])
     ):
         raise damaged(
-            "truncated", reader.name, "the footer that ends a stream-optimized VMDK is missing"
+            "truncated",
+            reader.name,
+            "the footer that ends a stream-optimized VMDK is missing, or something follows it",
         )
     footer = read_header(reader, start + SECTOR)
     same = ("flags", "capacity", "grain", "entries_per_table")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from converter.data import load
-from converter.deadline import deadline, seconds_for
+from converter.deadline import deadline, prolong, seconds_for
 from converter.errors import ConversionError, GuestError
 from converter.guest.hypervisor import check_growth
 
@@ -85,6 +85,23 @@ def test_what_is_done_in_time_keeps_its_result_and_its_error() -> None:
         raise GuestError("guest-operation-failed", "as it was")
     assert signal.getsignal(signal.SIGALRM) is before
     assert {*threading.enumerate()} <= threads
+
+
+def test_what_turns_out_to_be_larger_has_longer() -> None:
+    with deadline("source", SOON):
+        prolong(60)
+        threading.Event().wait(5 * SOON)
+
+
+def test_it_ends_all_the_same() -> None:
+    def prolonged() -> None:
+        prolong(SOON)
+        compute()
+
+    with pytest.raises(ConversionError) as error, deadline("source", SOON):
+        prolonged()
+    assert error.value.code == "phase-timeout"
+    prolong(SOON)  # of nothing
 
 
 def test_limits_grow_with_the_disks() -> None:

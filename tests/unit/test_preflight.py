@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -88,14 +89,14 @@ def test_nothing_is_wrong(tmp_path: Path) -> None:
 def test_encryption(tmp_path: Path, pieces: tuple[tuple[int, bytes], ...], by: str) -> None:
     (finding,) = judged(tmp_path, bootable(*pieces))
     assert codes([finding]) == [("error", "encrypted-volume")]
-    assert finding.message == f"/dev/sda2 is encrypted with {by}"
+    assert finding.message == f"0.img (/dev/sda2) is encrypted with {by}"
 
 
 def test_encryption_of_all_of_a_disk_beside_the_first(tmp_path: Path) -> None:
     image = Image()
     image.put(0, LUKS)
     (finding,) = judged(tmp_path, bootable(), image)
-    assert finding.message == "/dev/sdb is encrypted with LUKS"
+    assert finding.message == "1.img (/dev/sdb) is encrypted with LUKS"
 
 
 def test_encryption_of_a_logical_partition(tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ def test_encryption_of_a_logical_partition(tmp_path: Path) -> None:
     image.record(4096, (0, 0x83, 64, 2048))
     image.put((4096 + 64) * 512, LUKS)
     (finding,) = judged(tmp_path, image)
-    assert finding.message == "/dev/sda5 is encrypted with LUKS"
+    assert finding.message == "0.img (/dev/sda5) is encrypted with LUKS"
 
 
 @pytest.mark.parametrize(("ending", "made"), [("qcow2", qcow2), ("vhd", dynamic_vhd)])
@@ -125,6 +126,68 @@ def test_dynamic_disks(tmp_path: Path) -> None:
     image = bootable()
     image.record(0, (0x80, 0x83, 2048, 2048), (0, 0x42, 4096, 4096))
     assert codes(judged(tmp_path, image)) == [("error", "dynamic-disk")]
+
+
+def filesystem(kind: str, size: int) -> bytes:
+    """Give a disk of half of `SIZE` with the first blocks of a filesystem of `size` bytes."""
+    image = Image()
+    match kind:
+        case "ext4":
+            image.put(1024, struct.pack("<II", 0, (size >> 12) & 0xFFFFFFFF))
+            image.put(1024 + 24, struct.pack("<I", 2))
+            image.put(1024 + 96, struct.pack("<I", 0x80))
+            image.put(1024 + 336, struct.pack("<I", size >> 44))
+            image.put(*EXT4)
+        case "xfs":
+            image.put(0, b"XFSB" + struct.pack(">IQ", 4096, size >> 12))
+        case "btrfs":
+            image.put((64 << 10) + 64, b"_BHRfS_M")
+            image.put((64 << 10) + 209, struct.pack("<Q", size))
+        case "ntfs":
+            image.put(0, b"\xeb\x52\x90NTFS    " + struct.pack("<H", 512))
+            image.put(40, struct.pack("<Q", size // 512 - 1))
+        case _:
+            image.put(512, b"LABELONE" + struct.pack("<QIIQ", 1, 0, 32, 0))
+            image.put(512 + 64, struct.pack("<Q", size))
+    return bytes(image.data[: SIZE // 2])
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "ntfs", "lvm"])
+@pytest.mark.parametrize("size", [SIZE, 1 << 45])
+def test_a_disk_without_a_table_that_was_cut_off(tmp_path: Path, kind: str, size: int) -> None:
+    error = fault(tmp_path, bootable(), filesystem(kind, size))
+    end = size - 512 if kind == "ntfs" else size  # its last sector is the copy of the first
+    assert (error.code, f"has {end} bytes" in error.message) == ("truncated", True)
+    assert judged(tmp_path, bootable(), filesystem(kind, SIZE // 2)) == ()
+
+
+def test_a_partition_is_no_disk(tmp_path: Path) -> None:
+    (finding,) = judged(tmp_path, filesystem("ext4", SIZE // 2))
+    assert codes([finding]) == [("error", "no-partitions")]
+    assert "0.img (/dev/sda) has no partition table" in finding.message
+    assert finding.service_message == "No valid partitions. Not a valid volume."
+
+
+def test_a_table_that_counts_in_larger_sectors(tmp_path: Path) -> None:
+    image = Image()
+    image.record(0, (0x80, 0x83, 256, 512))
+    image.put(256 * 4096 + EXT4[0], EXT4[1])
+    assert codes(fault(tmp_path, image).findings) == [("error", "sector-size")]
+    assert codes(fault(tmp_path, bootable(), image).findings) == [("error", "sector-size")]
+
+
+def test_disks_that_cannot_be_opened_count_too(tmp_path: Path) -> None:
+    bad = [b"KDMV" + bytes(4096)] * 3
+    with pytest.raises(InputError) as caught:
+        judged(tmp_path, bootable(), *bad, *[Image()] * 18, wanted=Wanted(policy=Policy.AWS))
+    assert "too-many-disks" in {finding.code for finding in caught.value.findings}
+
+
+def test_only_the_backup_of_a_gpt_is_sound(tmp_path: Path) -> None:
+    image = gpt_image(ONE, TWO)
+    image.put(512, bytes(512))
+    error = fault(tmp_path, image)
+    assert (error.code, "gdisk" in error.hint) == ("partition-table-damaged", True)
 
 
 def test_an_empty_disk(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+import zlib
 from dataclasses import replace
 
 import pytest
@@ -160,6 +161,8 @@ class TestGptToMbr:
         image = gpt_image(part(2, 2048, 4096), core_at=1500)
         header = bytearray(image.read(512, 512))
         header[40:48] = (200).to_bytes(8, "little")
+        header[16:20] = bytes(4)
+        header[16:20] = zlib.crc32(header[:92]).to_bytes(4, "little")
         image.put(512, bytes(header))
         assert image.prepared(TableType.MBR).core_start == 200 * 512
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converter.disk.table import read_table
+from converter.disk.table import BackupOnlyError, read_table
 from converter.disk.writing import GPT_SECTORS, Piece, gpt, mbr
 from converter.model import Disk, Partition, TableType
 
@@ -37,11 +37,14 @@ def test_a_gpt_with_gaps_in_its_numbers() -> None:
 
 
 @pytest.mark.parametrize("damaged", [512, 1024, SIZE - 512, SIZE - 33 * 512])
-def test_either_copy_of_a_gpt_is_enough(damaged: int) -> None:
+def test_both_copies_of_a_gpt_are_sound(damaged: int) -> None:
     parts = (partition(1, 2048, 100),)
-    pieces = gpt(parts, identifier=DISK, size=SIZE, boot_code=b"")
-    disk = read((*pieces, (damaged, b"\xff" * 512)))
-    assert disk.partitions == parts
+    pieces = (*gpt(parts, identifier=DISK, size=SIZE, boot_code=b""), (damaged, b"\xff" * 512))
+    if damaged < SIZE // 2:
+        with pytest.raises(BackupOnlyError):
+            read(pieces)
+    else:
+        assert read(pieces).partitions == parts
 
 
 def test_an_mbr() -> None:

@@ -6,7 +6,7 @@ from converter.errors import GuestRefusedError
 from converter.guest.memory import Node
 from converter.inspection.mounts import Mounted, mount_guest
 from converter.inspection.storage import read_storage
-from converter.model import Array, FileKind, Mount
+from converter.model import Array, FileKind, Mount, Severity
 from tests.unit.machines import Files, Lab, empty, holds, lab, link, system
 
 
@@ -143,8 +143,12 @@ class TestFailures:
         assert "/boot/efi (UUID=AB-CD)" in caught.value.message
 
     def test_one_that_the_guest_can_do_without(self) -> None:
-        machine = guest("UUID=d /data ext4 nofail\n", broken=["/dev/sda2"])
-        assert places(machine) == [("/", "/dev/sda1")]
+        found = mounted(guest("UUID=d /data ext4 nofail\n", broken=["/dev/sda2"]))
+        assert [mount.path for mount in found.mounts] == ["/"]
+        [finding] = found.findings
+        assert (finding.severity, finding.code) == (Severity.WARNING, "mount-failed")
+        assert "/data (UUID=d)" in finding.message
+        assert finding.hint
 
     @pytest.mark.parametrize("kind", [FileKind.DIRECTORY, FileKind.OTHER])
     def test_an_fstab_that_cannot_be_read(self, kind: FileKind) -> None:

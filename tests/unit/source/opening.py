@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from converter.errors import DamagedInputError, GuestRefusedError
+from converter.errors import DamagedInputError, GuestRefusedError, InputError
 from converter.source import open_source
 
 if TYPE_CHECKING:
@@ -24,6 +24,13 @@ def open_at(*paths: Path) -> Source:
 def open_one(path: Path) -> SourceDisk:
     [disk] = open_at(path).disks
     return disk
+
+
+def codes(path: Path) -> list[str]:
+    """Give every code that is told of a source that is refused."""
+    with pytest.raises(InputError) as caught:
+        open_at(path)
+    return [finding.code for finding in caught.value.findings]
 
 
 def damage(path: Path) -> DamagedInputError:

@@ -16,10 +16,11 @@ import pytest
 import zstandard
 
 from converter.errors import HostError
-from converter.source import open_source
+from converter.source import compressed, open_source, survey
 from tests.unit.source.build import (
     GRAIN,
     descriptor,
+    ovf,
     pattern,
     qcow2,
     sparse_vmdk,
@@ -30,6 +31,11 @@ from tests.unit.source.opening import damage, open_one, refusal
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def never(*_: object) -> None:
+    raise AssertionError("it is unpacked")
+
 
 RAW = pattern(100_000) + bytes(300_000) + pattern(50_112, seed=2)
 COMPRESSORS: dict[str, Any] = {
@@ -122,6 +128,13 @@ class TestEveryKind:
             path = stored(tmp_path, f"a{ending}", COMPRESSORS[ending](inside))
             assert refusal(path).code == "container-nested"
 
+    def test_another_container_is_seen_before_the_rest_is_unpacked(
+        self, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(compressed, "unpack", never)
+        data = COMPRESSORS[ending](tar(("a.vmdk", sparse_vmdk({}, 128))))
+        assert refusal(stored(tmp_path, f"a{ending}", data)).code == "container-nested"
+
     def test_what_is_inside_names_no_other_file(self, tmp_path: Path, ending: str) -> None:
         text = descriptor(['RW 1 FLAT "/etc/passwd" 0']).encode()
         for inside in (text, qcow2({}, 65536, backing=512)):
@@ -177,6 +190,22 @@ def test_what_takes_too_much_memory_is_not_damaged(tmp_path: Path) -> None:
     packed[12 + packed[12:24].index(b"\x21\1") + 2] = 35
     packed[12 + size - 4 : 12 + size] = struct.pack("<I", zlib.crc32(packed[12 : 12 + size - 4]))
     assert refusal(stored(tmp_path, "a.img.xz", bytes(packed))).code == "compression-memory"
+
+
+def test_nothing_is_unpacked_beside_a_disk_that_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compressed, "unpack", never)
+    paths = stored(tmp_path, "a.gz", gzip.compress(RAW)), stored(tmp_path, "b.vmdk", b"KDMV" * 999)
+    assert survey(paths, work=tmp_path).places == (None, None)
+    files = [
+        '<File ovf:href="a.img" ovf:id="f0" ovf:compression="gzip"/>',
+        '<File ovf:href="b.vmdk" ovf:id="f1"/>',
+    ]
+    disks = [f'<Disk ovf:capacity="1" ovf:diskId="d{n}" ovf:fileRef="f{n}"/>' for n in (0, 1)]
+    stored(tmp_path, "a.img", gzip.compress(RAW))
+    described = stored(tmp_path, "a.ovf", ovf(files, disks).encode())
+    assert survey([described], work=tmp_path).places == (None, None)
 
 
 def test_two_disks_do_not_get_in_each_others_way(tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ class TestStream:
         error = failure(stored(tmp_path, "a.vmdk", stream_vmdk({1: DATA}, 256, raw_grains=raw)))
         assert isinstance(error, DamagedInputError)
         assert error.code == code
-        assert "Uncompressed data has an invalid length" in error.message
+        assert error.findings[0].service_message == "Uncompressed data has an invalid length"
         assert "a.vmdk" in error.message
 
     def test_a_grain_that_belongs_elsewhere(self, tmp_path: Path) -> None:

@@ -52,6 +52,9 @@ class TestFormats:
         if named in (ending, ".xz", ".zst", ".bz2"):
             return
         error = damage(stored(tmp_path, f"disk{named}", data))
+        if (ending, named) == (".raw", ".vhd"):  # it may be what is left of one
+            assert error.code == "vhd-footers-differ"
+            return
         assert error.code == "format-mismatch"
         assert form.value in error.message
 
@@ -60,7 +63,8 @@ class TestFormats:
 def test_an_empty_file(tmp_path: Path, name: str) -> None:
     error = damage(stored(tmp_path, name, b""))
     assert error.code == "disk-size-zero"
-    assert "disk-image-size=0 has invalid format" in error.message
+    [finding] = error.findings
+    assert finding.service_message == "disk-image-size=0 has invalid format"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.unit.source.build import pattern, qcow2, stored
-from tests.unit.source.opening import damage, open_one, refusal
+from tests.unit.source.opening import codes, damage, open_one, refusal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,6 +163,14 @@ def test_no_cluster_is_there_over_and_over(tmp_path: Path, features: int) -> Non
     table = dict.fromkeys(range(1, 20), entry)
     data = qcow2({0: b"x"}, 20 * CLUSTER, table=table, features=features)
     assert damage(stored(tmp_path, "a.qcow2", data)).code == "blocks-overlap"
+
+
+def test_everything_that_keeps_it_from_being_whole_is_told(tmp_path: Path) -> None:
+    data = bytearray(qcow2({}, CLUSTER, features=4, crypt=2))
+    data[8:20] = struct.pack(">QI", 104, 4)
+    assert codes(stored(tmp_path, "a.qcow2", bytes(data))) == [
+        "foreign-file", "foreign-file", "encrypted-disk"
+    ]  # fmt: skip
 
 
 def test_what_an_entry_beyond_the_disk_says_means_nothing(tmp_path: Path) -> None:

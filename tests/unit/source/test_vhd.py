@@ -23,9 +23,26 @@ class TestFixed:
     def test_is_known_whatever_its_name(self, tmp_path: Path) -> None:
         assert open_one(stored(tmp_path, "a.img", fixed_vhd(pattern(MIB)))).subformat == "fixed"
 
-    def test_without_its_footer_it_is_not_what_it_is_called(self, tmp_path: Path) -> None:
-        path = stored(tmp_path, "a.vhd", fixed_vhd(pattern(MIB))[:-512])
-        assert damage(path).code == "format-mismatch"
+    @pytest.mark.parametrize("kept", [-512, -1024, 512])
+    def test_without_its_footer_it_was_cut_off(self, tmp_path: Path, kept: int) -> None:
+        """What is left would be a raw disk, if it had another name: nobody is told to give it one.
+
+        It begins like a disk, not like text.
+        """
+        error = damage(stored(tmp_path, "a.vhd", b"\xfa" + fixed_vhd(pattern(MIB))[1:kept]))
+        assert error.code == "vhd-footers-differ"
+        assert "rename" not in error.hint
+
+    def test_zeros_behind_it_are_told_from_an_end_that_is_missing(self, tmp_path: Path) -> None:
+        for data in (fixed_vhd(pattern(MIB)), dynamic_vhd({0: BLOCK}, 2 * MIB)):
+            error = damage(stored(tmp_path, "a.vhd", data + bytes(MIB)))
+            assert (error.code, f"{MIB} zeros" in error.message) == ("vhd-footers-differ", True)
+            assert f"truncate -s {len(data)} " in error.hint
+
+    def test_one_that_qemu_does_not_open(self, tmp_path: Path) -> None:
+        path = stored(tmp_path, "a.vhd", dynamic_vhd({}, 2041 << 30))
+        error = refusal(path)
+        assert (error.code, "VHDX" in error.hint) == ("disk-too-large", True)
 
     def test_data_missing_before_the_footer(self, tmp_path: Path) -> None:
         path = stored(tmp_path, "a.vhd", fixed_vhd(pattern(MIB))[512:])
@@ -66,14 +83,14 @@ class TestDynamic:
         data = dynamic_vhd({0: BLOCK, 1: BLOCK}, 4 * MIB)
         error = damage(stored(tmp_path, "a.vhd", data[:-cut]))
         assert error.code == "vhd-footers-differ"
-        assert "Footers not identical" in error.message
+        assert error.findings[0].service_message == "Footers not identical"
 
     def test_footers_that_differ(self, tmp_path: Path) -> None:
         data = bytearray(dynamic_vhd({0: BLOCK}, 2 * MIB))
         data[40] ^= 1
         error = damage(stored(tmp_path, "a.vhd", bytes(data)))
         assert error.code == "vhd-footers-differ"
-        assert "Footers not identical" in error.message
+        assert error.findings[0].service_message == "Footers not identical"
 
     @pytest.mark.parametrize(
         ("options", "code"),

@@ -15,7 +15,7 @@ from tests.unit.source.build import (
     vhdx_header,
     vhdx_regions,
 )
-from tests.unit.source.opening import damage, open_one, refusal
+from tests.unit.source.opening import codes, damage, open_one, refusal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,6 +87,15 @@ class TestLog:
     def test_with_entries_is_refused(self, tmp_path: Path) -> None:
         data = vhdx({0: BLOCK}, MIB, headers=self.HEADERS, log=bytes(4096) + log_entry(LOG))
         assert refusal(stored(tmp_path, "a.vhdx", data)).code == "vhdx-log-unreplayed"
+
+    def test_a_child_with_one_is_told_to_be_both(self, tmp_path: Path) -> None:
+        log = bytes(4096) + log_entry(LOG)
+        data = vhdx({0: BLOCK}, MIB, headers=self.HEADERS, log=log, flags=2, sector=4096)
+        assert codes(stored(tmp_path, "a.vhdx", data)) == [
+            "vhdx-log-unreplayed", "vhdx-differencing", "vhdx-sector-size"
+        ]  # fmt: skip
+        # What its other tables lack may be in the log.
+        assert codes(stored(tmp_path, "b.vhdx", data[: 2 * MIB])) == ["vhdx-log-unreplayed"]
 
     @pytest.mark.parametrize("log", [b"", log_entry(b"x" * 16), b"loge"])
     def test_without_entries_of_its_own_is_nothing_to_replay(
