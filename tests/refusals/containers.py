@@ -214,6 +214,11 @@ SERVICE_ONLY = (
 REFUSED_ALWAYS = (
     Row("75 disks", sparse(".raw", MIB, count=75), ("too-many-disks", NOTHING)),
     Row("a qcow2 of 65 TiB", qemu("a.qcow2", "qcow2", size="65T"), ("disk-too-large", NOTHING)),
+    Row(
+        "a VHD that is larger than QEMU opens",
+        stored("a.vhd", lambda: build.dynamic_vhd({}, 2041 << 30)),
+        ("disk-too-large",),
+    ),
     Row("a VMDK's snapshot", vmdk_snapshot, ("vmdk-child",), says=(UNSUPPORTED_VMDK,)),
     Row(
         "a snapshot of ESX",

@@ -92,6 +92,18 @@ ROWS = (
         "vhd-footers-differ",
         "Footers not identical",
     ),
+    _damaged(
+        "a fixed VHD that was cut off",
+        cut(qemu("a.vhd", "vpc", "-o", "subformat=fixed"), MIB),
+        "vhd-footers-differ",
+        "it was cut off",
+    ),
+    _damaged(
+        "a VHD with zeros behind it",
+        stored("a.vhd", lambda: build.fixed_vhd(bytes(MIB)) + bytes(MIB)),
+        "vhd-footers-differ",
+        f"{MIB} zeros follow",
+    ),
     _damaged("a VHD of a wrong sum", patched(_VHD, {-400: b"\xff"}), "vhd-checksum"),
     _damaged(
         "a VHD of an unknown type",

@@ -174,6 +174,41 @@ def damaged_table(directory: Path) -> Sequence[Path]:
     return [disk]
 
 
+def first_table_damaged(directory: Path) -> Sequence[Path]:
+    disk = _one_partition(directory / "disk.raw", "L")
+    written.put(disk, 512, bytes(512))
+    return [disk]
+
+
+def filesystem(*, cut: int = 0) -> Build:
+    """A filesystem all over a file, whose last bytes may be missing."""
+
+    def made(directory: Path) -> Sequence[Path]:
+        disk = directory / "data.raw"
+        with disk.open("wb") as file:
+            file.truncate(64 * MIB)
+        process.run(["mkfs.xfs", "-q", "-f", "-d", "size=64m", "--unsupported", str(disk)])
+        with disk.open("r+b") as file:
+            file.truncate(64 * MIB - cut)
+        return [disk]
+
+    return made
+
+
+def larger_sectors(directory: Path) -> Sequence[Path]:
+    """An MBR that was copied from a disk of sectors of 4096 bytes, with what is on it."""
+    disk, volume = directory / "disk.raw", directory / "volume"
+    for path, size in ((disk, 64 * MIB), (volume, 32 * MIB)):
+        with path.open("wb") as file:
+            file.truncate(size)
+    table = b"label: dos\nstart=256, size=8192, type=83, bootable\n"
+    process.run(["sfdisk", "--quiet", "--no-tell-kernel", str(disk)], stdin=table)
+    process.run(["mkfs.ext4", "-q", "-F", str(volume)])
+    written.lay(volume, disk, 256 * 4096)
+    volume.unlink()
+    return [disk]
+
+
 def _row(name: str, made: Build, *refused: str, says: tuple[str, ...] = ()) -> Row:
     return Row(name, made, refused, says=says)
 
@@ -360,4 +395,19 @@ ROWS = (
         ("partition-table-damaged",),
         status=DAMAGED,
     ),
+    Row(
+        "a GPT that is sound at the end of the disk only",
+        first_table_damaged,
+        ("partition-table-damaged",),
+        status=DAMAGED,
+        says=("only the GPT at the disk's end is sound",),
+    ),
+    Row("a data disk that was cut off", filesystem(cut=MIB), ("truncated",), status=DAMAGED),
+    _row(
+        "a partition without its disk",
+        filesystem(),
+        "no-partitions",
+        says=("No valid partitions. Not a valid volume.",),
+    ),
+    _row("an MBR of sectors of 4096 bytes", larger_sectors, "sector-size"),
 )
