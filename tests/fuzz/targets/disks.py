@@ -127,7 +127,7 @@ def ntfs(data: bytes) -> None:
     ntfs_boot.with_hidden_sectors(read, Partition(1, 0, 2048 * 512, "07"))
 
 
-_KINDS = ("ext4", "xfs", "btrfs", "jfs", "ntfs", "vfat")
+_KINDS = ("ext4", "xfs", "btrfs", "jfs", "ntfs", "vfat", "LVM2_member")
 _FILESYSTEM = Layout(((0, 128), (1024, 256), (32 << 10, 64), (64 << 10, 4096)), 1 << 20)
 
 
@@ -137,6 +137,7 @@ def _filesystems() -> Iterable[bytes]:
     for log in (test_superblock.log(clean), test_superblock.log(clean, dirty)):
         yield b"\1" + _FILESYSTEM.packed(test_superblock.xfs(log))
     yield b"\0" + _FILESYSTEM.packed(test_superblock.ext(place=b"/data"))
+    yield b"\6" + _FILESYSTEM.packed(b"LABELONE" + struct.pack("<QIIQ", 0, 0, 32, 0) + bytes(96))
     yield b"\2" + _FILESYSTEM.packed(bytes((64 << 10) + 64) + b"_BHRfS_M")
     yield b"\3" + _FILESYSTEM.packed(bytes(32 << 10) + b"JFS1" + struct.pack("<I", 2) * 12)
 
@@ -144,4 +145,6 @@ def _filesystems() -> Iterable[bytes]:
 @of_bytes(_filesystems)
 def superblock(data: bytes) -> None:
     kind = _KINDS[data[0] % len(_KINDS)] if data else ""
-    superblocks.read_state(kind, partial(_FILESYSTEM.read, data[1:]))
+    read = partial(_FILESYSTEM.read, data[1:])
+    superblocks.read_state(kind, read)
+    superblocks.size(kind, read)
