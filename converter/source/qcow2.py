@@ -103,7 +103,7 @@ def open_qcow2(reader: Reader) -> SourceDisk:
     """Read a qcow2's header and tables and check them."""
     header = _header(reader)
     version, backing_offset, backing_size = struct.unpack_from(">IQI", header, 4)
-    cluster_bits, size, crypt, l1_entries = struct.unpack_from(">IQII", header, 20)
+    size, crypt, l1_entries = struct.unpack_from(">QII", header, 24)
     if version == 1:
         raise GuestRefusedError(
             "format-unknown",
@@ -129,10 +129,10 @@ def open_qcow2(reader: Reader) -> SourceDisk:
     faults.raise_all()
     if size == 0:
         raise size_zero(reader.name)
-    (length,) = struct.unpack_from(">I", header, 100)
-    if version == 3 and not _LEAST_HEADER <= length <= 1 << cluster_bits:
-        raise damaged("qcow2-header", reader.name, f"a header of {length} bytes")
     layout = _layout(reader, header)
+    (length,) = struct.unpack_from(">I", header, 100)
+    if version == 3 and not _LEAST_HEADER <= length <= layout.cluster:
+        raise damaged("qcow2-header", reader.name, f"a header of {length} bytes")
     if l1_entries * layout.covered < size:
         raise damaged("qcow2-header", reader.name, f"{l1_entries} L1 entries for {size} bytes")
     _check_tables(reader, layout)
