@@ -157,8 +157,11 @@ def _refuse_cut_off(
     disk: SourceDisk, opened: VirtualDisk, filesystems: Iterable[Filesystem]
 ) -> None:
     """Raise `DamagedInputError` for a disk without a table that is shorter than what lies on it."""
+    read = _part(opened, 0, opened.size)
+    if signatures.is_raid_member(read, opened.size):
+        return  # what it begins with is on all disks of the array
     for found in filesystems:
-        needed = superblock.size(found.type, _part(opened, 0, opened.size))
+        needed = superblock.size(found.type, read)
         if disk.format is DiskFormat.RAW and needed > disk.virtual_size:
             raise DamagedInputError(
                 "truncated",

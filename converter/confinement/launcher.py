@@ -88,6 +88,7 @@ _IOCTL_CALL, _FCNTL, _PRCTL = 16, 72, 157
 # to type on a terminal; to have signals sent to others.
 _REQUESTS: Final = (
     0x40086602, 0x40046602, 0x401C5820, 0x40087602, 0x40047602, 0x40806685, 0x800C6613,
+    0x40086604, 0x6609,  # ext4's own: EXT4_IOC_SETVERSION EXT4_IOC_MIGRATE
     0x5412, 0x541C,  # TIOCSTI TIOCLINUX
     0x8901, 0x8902,  # FIOSETOWN SIOCSPGRP
 )  # fmt: skip

@@ -95,6 +95,11 @@ def _marked(read: Read, marks: Iterable[tuple[str, int, bytes]]) -> str:
     return next((kind for kind, at, mark in marks if read(at, len(mark)) == mark), "")
 
 
+def is_raid_member(read: Read, size: int) -> bool:
+    """Tell whether a device is part of an array: what it begins with may be the array's."""
+    return bool(_marked(read, _MEMBERS[-2:]) or _marked(read, _raid_at_end(size)))
+
+
 def _raid_at_end(size: int) -> Iterator[tuple[str, int, bytes]]:
     """Give where the metadata 1.0 and 0.90 of an array's member are (md(4))."""
     for at in (max(0, size - 8192) // 4096 * 4096, max(0, size // 65536 - 1) * 65536):

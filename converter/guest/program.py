@@ -4,8 +4,9 @@ It gets namespaces of its own (namespaces(7)): it sees no process but what it st
 that ends with it; it has no network, and what it mounts is gone afterwards. Its /dev has no disk in
 it, and none in its filesystems can be opened; root there may not make one, mount, trace, load
 modules or reboot (capabilities(7)), nor set up the kernel, which would run for it what it is told
-(core(5)). What it says is kept as far as `OUTPUT_LIMIT`; the rest is thrown away as it comes, and
-fills no disk.
+(core(5)). All that holds in its own tree: it keeps CAP_SYS_CHROOT, which chroot(8) needs, and a
+program that sets out to leave the tree by it has the appliance. What it says is kept as far as
+`OUTPUT_LIMIT`; the rest is thrown away as it comes, and fills no disk.
 
 It can still change every file of its own filesystems, which it may anyhow, and use up the
 appliance's memory and time, which have limits.

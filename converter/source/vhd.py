@@ -87,6 +87,7 @@ def end_missing(reader: Reader) -> DamagedInputError:
         "vhd-footers-differ",
         reader.name,
         "the footer at its end is missing: it was cut off, or is no VHD",
+        hint="copy it or export it again; if it is a whole raw image, give it another name (.raw)",
         service_message=_DIFFERENT,
     )
 

@@ -161,6 +161,13 @@ def test_a_disk_without_a_table_that_was_cut_off(tmp_path: Path, kind: str, size
     assert judged(tmp_path, bootable(), filesystem(kind, SIZE // 2)) == ()
 
 
+def test_a_member_of_an_array_begins_with_what_is_on_all_of_it(tmp_path: Path) -> None:
+    member = bytearray(filesystem("ext4", SIZE))
+    at = (len(member) - 8192) // 4096 * 4096
+    member[at : at + 4] = bytes.fromhex("fc4e2ba9")  # metadata 1.0
+    assert judged(tmp_path, bootable(), bytes(member)) == ()
+
+
 def test_a_partition_is_no_disk(tmp_path: Path) -> None:
     (finding,) = judged(tmp_path, filesystem("ext4", SIZE // 2))
     assert codes([finding]) == [("error", "no-partitions")]
