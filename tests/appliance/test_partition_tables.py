@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from converter import process
-from converter.disk.table import read_table
+from converter.disk.table import BackupOnlyError, read_table
 from converter.model import Disk, TableType
 
 if TYPE_CHECKING:
@@ -81,10 +81,11 @@ def test_as_sfdisk_sees_it(tmp_path: Path, script: str) -> None:
 
 
 def test_the_backup_of_a_damaged_gpt(tmp_path: Path) -> None:
+    """Linux does not look for it: nothing of the guest would find its partitions."""
     image = tmp_path / "disk.img"
     make(image, GPT)
-    sound = read(image)
     with image.open("r+b") as file:
         file.seek(512)
         file.write(bytes(512))
-    assert read(image) == sound
+    with pytest.raises(BackupOnlyError):
+        read(image)
