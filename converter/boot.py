@@ -28,7 +28,6 @@ from converter.deadline import deadline, seconds_for
 from converter.errors import HostError, UsageError, disk_full
 from converter.guest import hypervisor
 from converter.guest.appliance import Appliance
-from converter.guest.hypervisor import check_growth, limit_growth
 from converter.handoff.workspace import scratch
 from converter.inspection.mounts import mount_guest
 from converter.inspection.storage import read_storage
@@ -166,9 +165,9 @@ def boot(
             try:
                 report = _follow(start, events, token, timeout)
             except HostError:
-                check_growth(overlays, hint=_ENDLESS)
+                hypervisor.check_growth(overlays, hint=_ENDLESS)
                 raise
-        check_growth(overlays, hint=_ENDLESS)
+        hypervisor.check_growth(overlays, hint=_ENDLESS)
         if report.reached != _UP and shutil.disk_usage(work).free < _ROOM:
             raise disk_full(work, "the machine had no room for what it writes")
         return report
@@ -291,7 +290,7 @@ def _watch(start: _Start, console: Console, end: float) -> None:
     with open(os.memfd_create("said"), "w+b") as said:  # noqa: PTH123 - a descriptor
         machine = start(stderr=said)
         try:
-            limit_growth(machine.pid)
+            hypervisor.limit_growth(machine.pid)
             _listen(machine, console, end)
         finally:
             status = machine.poll()

@@ -12,7 +12,13 @@ from string import ascii_lowercase
 from typing import TYPE_CHECKING, Final
 
 from converter import answer_file
-from converter.disk.table import CutOffError, SectorSizeError, holds_others, read_table
+from converter.disk.table import (
+    ADVANCED,
+    CutOffError,
+    SectorSizeError,
+    holds_others,
+    read_table,
+)
 from converter.errors import DamagedInputError, GuestRefusedError
 from converter.formats import FormatError, signatures, superblock
 from converter.inspection.health import judge_layout, judge_start
@@ -23,7 +29,7 @@ from converter.source import survey
 from converter.source.blocks import VirtualDisk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from converter.errors import Faults
@@ -32,8 +38,6 @@ if TYPE_CHECKING:
 _LETTERS: Final = len(ascii_lowercase)
 # Linux has no more of a disk; a GPT may list thousands.
 _MOST_PARTITIONS: Final = 256
-# Of "Advanced Format" disks that show them (4Kn).
-_ADVANCED: Final = 4096
 
 
 def open_and_judge(
@@ -96,8 +100,8 @@ def read_layout(places: Sequence[SourceDisk | None], faults: Faults) -> Storage:
             else:
                 found = [*_filesystems(opened, disk)]
                 filesystems += found
-                if not disk.partitions:
-                    _refuse_cut_off(place, opened, found)
+                if not disk.partitions and place.format is DiskFormat.RAW:
+                    _refuse_cut_off(place, opened, found[0].type)
                 elif not any(filesystem.type for filesystem in found):
                     _refuse_larger_sectors(place, opened, disk)
             disks.append(disk)
@@ -148,27 +152,27 @@ def _other_sectors(disk: SourceDisk, sector_size: int) -> GuestRefusedError:
 def _refuse_larger_sectors(place: SourceDisk, opened: VirtualDisk, disk: Disk) -> None:
     """Raise `GuestRefusedError` for an MBR whose partitions are there if sectors are larger."""
     with suppress(FormatError):
-        other = read_table(opened.read, device=disk.device, size=opened.size, sector_size=_ADVANCED)
+        other = read_table(opened.read, device=disk.device, size=opened.size, sector_size=ADVANCED)
         if any(found.type for found in _filesystems(opened, other)):
-            raise _other_sectors(place, _ADVANCED)
+            raise _other_sectors(place, ADVANCED)
 
 
-def _refuse_cut_off(
-    disk: SourceDisk, opened: VirtualDisk, filesystems: Iterable[Filesystem]
-) -> None:
-    """Raise `DamagedInputError` for a disk without a table that is shorter than what lies on it."""
+def _refuse_cut_off(disk: SourceDisk, opened: VirtualDisk, kind: str) -> None:
+    """Raise `DamagedInputError` for a disk that is shorter than the filesystem all over it.
+
+    A raw file is the one format that does not say itself how large its disk was.
+    """
     read = _part(opened, 0, opened.size)
     if signatures.is_raid_member(read, opened.size):
         return  # what it begins with is on all disks of the array
-    for found in filesystems:
-        needed = superblock.size(found.type, read)
-        if disk.format is DiskFormat.RAW and needed > disk.virtual_size:
-            raise DamagedInputError(
-                "truncated",
-                f"{disk.label}: ends at byte {disk.virtual_size}, but the {found.type} on it has"
-                f" {needed} bytes",
-                hint="the file was cut off: copy or export it again",
-            )
+    needed = superblock.size(kind, read)
+    if needed > disk.virtual_size:
+        raise DamagedInputError(
+            "truncated",
+            f"{disk.label}: ends at byte {disk.virtual_size}, but the {kind} on it has {needed}"
+            " bytes",
+            hint="the file was cut off: copy or export it again",
+        )
 
 
 def _filesystems(opened: VirtualDisk, disk: Disk) -> Iterator[Filesystem]:

@@ -7,7 +7,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from converter.cli.output import emit, one_line
+from converter.cli.output import emit, indented
 from converter.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class _Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter`."""
-        return one_line(super().format(record))
+        return indented(super().format(record))
 
 
 class _File(logging.FileHandler):

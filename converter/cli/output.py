@@ -44,14 +44,14 @@ def printable(text: str) -> str:
     )
 
 
-def one_line(text: str) -> str:
+def indented(text: str) -> str:
     """Give `text` as it is printed: the lines that it brings with it are seen to belong to it."""
     return "\n    ".join(printable(text).split("\n"))
 
 
 def emit(stream: IO[str] | None, text: str) -> None:
     """Write a line to stdout or stderr."""
-    _write(stream, one_line(text))
+    _write(stream, indented(text))
 
 
 def _write(stream: IO[str] | None, text: str) -> None:

@@ -84,10 +84,10 @@ _NEWER: Final = 467
 _TGKILL, _PRLIMIT, _CLONE, _OPEN, _OPENAT = 234, 302, 56, 2, 257
 _IOCTL_CALL, _FCNTL, _PRCTL = 16, 72, 157
 # ioctl(2), linux/fs.h, linux/fsverity.h, asm-generic/ioctls.h: what whoever owns a file may do that
-# he can only read (attributes, twice, generation, their forms for 32 bits, verity, encryption);
-# to type on a terminal; to have signals sent to others.
+# he can only read; to type on a terminal; to have signals sent to others.
 _REQUESTS: Final = (
-    0x40086602, 0x40046602, 0x401C5820, 0x40087602, 0x40047602, 0x40806685, 0x800C6613,
+    0x40086602, 0x401C5820, 0x40087602,  # FS_IOC_SETFLAGS FS_IOC_FSSETXATTR FS_IOC_SETVERSION
+    0x40806685, 0x800C6613,  # FS_IOC_ENABLE_VERITY FS_IOC_SET_ENCRYPTION_POLICY
     0x40086604, 0x6609,  # ext4's own: EXT4_IOC_SETVERSION EXT4_IOC_MIGRATE
     0x5412, 0x541C,  # TIOCSTI TIOCLINUX
     0x8901, 0x8902,  # FIOSETOWN SIOCSPGRP

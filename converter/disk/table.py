@@ -31,7 +31,7 @@ _ACTIVE: Final = 0x80
 _EXTENDED: Final = frozenset({0x05, 0x0F, 0x85})
 _PROTECTIVE: Final = 0xEE
 # "Advanced format, 4K native": what tables of such disks count in.
-_ADVANCED: Final = 4096
+ADVANCED: Final = 4096
 # Linux gives numbers to at most 255 partitions of a disk.
 _LOGICAL_LIMIT: Final = 255
 
@@ -267,9 +267,9 @@ class _Reader:
         for _, fault in faults:
             if isinstance(fault, CutOffError):
                 raise fault
-        if self.sector != _ADVANCED and self._has_gpt_of(_ADVANCED):
+        if self.sector != ADVANCED and self._has_gpt_of(ADVANCED):
             raise SectorSizeError(
-                f"{self.device}: its GPT counts in sectors of {_ADVANCED} bytes", _ADVANCED
+                f"{self.device}: its GPT counts in sectors of {ADVANCED} bytes", ADVANCED
             )
         why = "; ".join(f"{name}: {fault}" for name, fault in faults)
         raise self._fail(f"its MBR announces a GPT, but no copy is sound ({why})")

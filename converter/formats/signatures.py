@@ -49,10 +49,10 @@ _BOOT_SECTORS: Final = (
     (FAT, 82, b"FAT32"),
     (FAT, 82, b"MSWIN"),
 )
+_RAID_AT_START: Final = ((RAID_MEMBER, 0, _RAID), (RAID_MEMBER, 4096, _RAID))
 _MEMBERS: Final = (
     *((LVM_MEMBER, 512 * sector, b"LABELONE") for sector in range(4)),
-    (RAID_MEMBER, 0, _RAID),
-    (RAID_MEMBER, 4096, _RAID),
+    *_RAID_AT_START,
 )
 _SUPERBLOCKS: Final = (
     ("xfs", 0, b"XFSB"),
@@ -97,7 +97,7 @@ def _marked(read: Read, marks: Iterable[tuple[str, int, bytes]]) -> str:
 
 def is_raid_member(read: Read, size: int) -> bool:
     """Tell whether a device is part of an array: what it begins with may be the array's."""
-    return bool(_marked(read, _MEMBERS[-2:]) or _marked(read, _raid_at_end(size)))
+    return bool(_marked(read, _RAID_AT_START) or _marked(read, _raid_at_end(size)))
 
 
 def _raid_at_end(size: int) -> Iterator[tuple[str, int, bytes]]:

@@ -72,12 +72,13 @@ def size(kind: str, read: Read) -> int:
             high = _little(block, 336, 4) if _little(block, 96, 4) & _EXT_64BIT else 0
             return (_little(block, 4, 4) | high << 32) << 10 + min(block[24], _EXT_LARGEST)
         case "xfs":
-            block = read(0, 16).ljust(16, b"\0")
-            return int.from_bytes(block[4:8], "big") * int.from_bytes(block[8:16], "big")
+            block = read(0, 16)
+            return _number(block, 4, 4) * _number(block, 8, 8)
         case "btrfs":
             return _little(read(64 << 10, 4096), 201 + 8, 8)  # of the superblock's dev_item
         case "ntfs":
-            return _little(read(0, 512), 40, 8) * _little(read(0, 512), 11, 2)
+            block = read(0, _SECTOR)
+            return _little(block, 40, 8) * _little(block, 11, 2)
         case "LVM2_member":
             return _volume_size(read)
     return 0

@@ -41,7 +41,7 @@ _GROUP: Final = "/tmp/cgroup/guest"  # noqa: S108 - the appliance's
 _INSIDE: Final = f"""
 if mount -t proc proc /sysroot/proc; then
   for name in sys bus sysrq-trigger; do
-    mount -o bind,ro "/sysroot/proc/$name" "/sysroot/proc/$name" || exit
+    mount -o bind,ro "/sysroot/proc/$name" "/sysroot/proc/$name" 2>&1 || exit
   done
 fi
 mount -t sysfs -o ro sysfs /sysroot/sys

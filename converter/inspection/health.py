@@ -95,8 +95,8 @@ def _bootless(storage: Storage) -> Iterator[Finding]:
             " or of a Xen guest without a boot loader) has to be put on a disk with one first",
             "No valid partitions. Not a valid volume.",
         )
-        return
-    yield no_bootable_partition()
+    else:
+        yield no_bootable_partition()
 
 
 def no_bootable_partition() -> Finding:

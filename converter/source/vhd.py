@@ -70,6 +70,13 @@ def _last(reader: Reader) -> bytes:
     return b""
 
 
+def _footer(reader: Reader) -> bytes:
+    last = _last(reader)
+    if not last:
+        raise end_missing(reader)
+    return last
+
+
 def end_missing(reader: Reader) -> DamagedInputError:
     """Make the error for a VHD that does not end with its footer."""
     found = reader.tail(_SEARCHED)
@@ -94,9 +101,7 @@ def end_missing(reader: Reader) -> DamagedInputError:
 
 def open_vhd(reader: Reader) -> SourceDisk:
     """Read footer, header and table of a VHD and check them."""
-    last = _last(reader)
-    if not last:
-        raise end_missing(reader)
+    last = _footer(reader)
     _check_sum(reader, last, 64, "footer")
     kind, size = struct.unpack_from(">I", last, 60)[0], struct.unpack_from(">Q", last, 48)[0]
     if kind == _DIFFERENCING:
@@ -190,7 +195,7 @@ def _allocated(reader: Reader, table: _Table) -> Iterator[tuple[int, int]]:
 
 def _found(reader: Reader) -> tuple[_Table, int]:
     """Give the table, and the disk's size."""
-    header, size = struct.unpack(">Q24xQ", _last(reader)[16:56])
+    header, size = struct.unpack(">Q24xQ", _footer(reader)[16:56])
     return _table_of(reader, header, size), size
 
 

@@ -14,12 +14,9 @@ log = logging.getLogger("converter.test")
 def test_everything_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with keeping_log(tmp_path / "log", inputs=[]):
         log.debug("a guest's \x1b[2J\n2026-12-02 05:00:00,000 converter all is well")
-    assert (
-        (tmp_path / "log")
-        .read_text("utf-8")
-        .endswith(
-            "converter.test a guest's \\x1b[2J\n    2026-12-02 05:00:00,000 converter all is well\n"
-        )
+    kept = (tmp_path / "log").read_text("utf-8")
+    assert kept.endswith(
+        "converter.test a guest's \\x1b[2J\n    2026-12-02 05:00:00,000 converter all is well\n"
     )
     assert capsys.readouterr().err == ""
 

@@ -36,7 +36,7 @@ def judged(call: int, *arguments: int, architecture: int = X86_64) -> int:
                 return value
 
 
-@pytest.mark.parametrize("call", [0, 1, 9, 59, 231, 257, 444, 54, 466 - 1])
+@pytest.mark.parametrize("call", [0, 1, 9, 59, 231, 257, 444, 54, 465])
 def test_what_is_not_named_is_allowed(call: int) -> None:
     assert judged(call) == ALLOWED
 
