@@ -4,9 +4,9 @@ It gets namespaces of its own (namespaces(7)): it sees no process but what it st
 that ends with it; it has no network, and what it mounts is gone afterwards. Its /dev has no disk in
 it, and none in its filesystems can be opened; root there may not make one, mount, trace, load
 modules or reboot (capabilities(7)), nor set up the kernel, which would run for it what it is told
-(core(5)). All that holds in its own tree: it keeps CAP_SYS_CHROOT, which chroot(8) needs, and a
-program that sets out to leave the tree by it has the appliance. What it says is kept as far as
-`OUTPUT_LIMIT`; the rest is thrown away as it comes, and fills no disk.
+(core(5)). Its tree is moved over the appliance's, as an initramfs does it: one who leaves a chroot,
+and CAP_SYS_CHROOT is all that takes, comes to the top of that, which is the guest again. What it
+says is kept as far as `OUTPUT_LIMIT`; the rest is thrown away as it comes, and fills no disk.
 
 It can still change every file of its own filesystems, which it may anyhow, and use up the
 appliance's memory and time, which have limits.
@@ -38,6 +38,12 @@ _CAPABILITIES: Final = (
 _PROCESSES: Final = 256
 _GROUP: Final = "/tmp/cgroup/guest"  # noqa: S108 - the appliance's
 # Run as the first process of the namespaces: when it ends, all others are killed.
+#
+# The tree goes over the root of the mount namespace, where setns(2) sets nsenter's directory; the
+# appliance's own root is below that. The roots of nsenter and of this shell stay what they are, so
+# they find the appliance's tools. Who is not in a chroot may make user namespaces, with every
+# capability in them: none may be made. unshare(1) changes the root without namespaces, for
+# chroot(8) may take "." for the root that it has, and does nothing then.
 _INSIDE: Final = f"""
 if mount -t proc proc /sysroot/proc; then
   for name in sys bus sysrq-trigger; do
@@ -51,8 +57,10 @@ if mount -t tmpfs -o mode=755 tmpfs /sysroot/dev; then
   mkdir -m 1777 /sysroot/dev/shm
 fi
 exec 2>&1
+echo 0 > /proc/sys/user/max_user_namespaces && cd /sysroot || exit
+nsenter --mount=/proc/self/ns/mnt --root=/ mount --no-canonicalize --move /sysroot . || exit
 setpriv --bounding-set=-all,{",".join(f"+{name}" for name in _CAPABILITIES)} \\
-  chroot /sysroot "$@"
+  unshare --root=. -- "$@"
 exit $?
 """
 

@@ -198,6 +198,15 @@ class TestPrograms:
             ran = self.shell(guest, f"echo '|/bin/true' > /proc/{name}")
             assert (ran.status != 0, "Read-only file system" in ran.output) == (True, True), name
 
+    def test_who_leaves_the_tree_comes_to_the_tree(self, guest: Appliance) -> None:
+        """By a directory outside of a chroot (chroot(2)); a user namespace would give the rest."""
+        leave = 'chdir "/"; chroot "/tmp" or die; chdir ".." for 1..9; chroot "." or die;'
+        look = 'exec "/bin/ls", "-d", "/etc/apt", "/sysroot"'
+        ran = guest.run(["perl", "-e", f"{leave} {look}"], seconds=60)
+        assert "/etc/apt\n" in ran.output
+        assert "'/sysroot': No such file" in ran.output
+        assert self.shell(guest, "unshare --user true").status != 0
+
     def test_it_opens_no_disk_that_its_own_filesystem_names(self, guest: Appliance) -> None:
         guest._handle.mknod_b(0o666, 8, 0, "/var/disk")
         ran = self.shell(guest, "head -c 1 /var/disk")
