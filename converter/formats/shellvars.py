@@ -27,7 +27,7 @@ MAX_DEPTH: Final = 16
 _MOST_FAULTS: Final = 8
 # Of assignments to a few variables; only the last to each counts. Each has the file read anew,
 # twice at the most.
-_MOST_EDITS: Final = 16
+_MOST_EDITS: Final = 8
 
 _BLANK: Final = re.compile(r"(?:[ \t\r]|\\\n)+")
 _COMMENT: Final = re.compile(r"#[^\n]*")
