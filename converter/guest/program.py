@@ -37,6 +37,8 @@ _CAPABILITIES: Final = (
 # Processes at once: a fork bomb takes no more of the appliance than this.
 _PROCESSES: Final = 256
 _GROUP: Final = "/tmp/cgroup/guest"  # noqa: S108 - the appliance's
+# How many there may be (namespaces(7)); a kernel that has none does not have it.
+_USER_NAMESPACES: Final = "/proc/sys/user/max_user_namespaces"
 # Run as the first process of the namespaces: when it ends, all others are killed.
 #
 # The tree goes over the root of the mount namespace, where setns(2) sets nsenter's directory; the
@@ -57,7 +59,10 @@ if mount -t tmpfs -o mode=755 tmpfs /sysroot/dev; then
   mkdir -m 1777 /sysroot/dev/shm
 fi
 exec 2>&1
-echo 0 > /proc/sys/user/max_user_namespaces && cd /sysroot || exit
+if [ -e {_USER_NAMESPACES} ]; then
+  echo 0 > {_USER_NAMESPACES} || exit
+fi
+cd /sysroot || exit
 nsenter --mount=/proc/self/ns/mnt --root=/ mount --no-canonicalize --move /sysroot . || exit
 setpriv --bounding-set=-all,{",".join(f"+{name}" for name in _CAPABILITIES)} \\
   unshare --root=. -- "$@"
