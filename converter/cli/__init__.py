@@ -64,6 +64,8 @@ def run(arguments: Sequence[str], stop: Stop | None = None) -> int:
         return UsageError.exit_code
     try:
         result = cli.main(list(arguments), prog_name="converter", standalone_mode=False, obj=stop)
+    except SystemExit:  # what click does when nobody reads its help to the end (EPIPE)
+        return 0
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - each has its exit code
         explained = _explained(KeyboardInterrupt() if stop.was_called else error)
     else:

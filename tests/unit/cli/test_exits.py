@@ -260,6 +260,18 @@ def test_a_reader_that_went_away_changes_nothing(
     assert cli.run(["doctor", *options]) == code
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["convert", "--help"]])
+def test_help_of_which_nobody_reads_the_end(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    class Gone(io.StringIO):
+        def write(self, _text: str) -> int:
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr(sys, "stdout", Gone())
+    assert cli.run(arguments) == 0
+
+
 def test_without_any_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "examine", tuple)
     monkeypatch.setattr(sys, "stdout", None)
