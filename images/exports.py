@@ -27,10 +27,11 @@ _KINDS: Final = {
     "vhd-fixed": ("guest.vhd", ["-O", "vpc", "-o", "subformat=fixed,force_size=on"]),
     "vhdx": ("guest.vhdx", ["-O", "vhdx"]),
     "qcow2": ("guest.qcow2", ["-O", "qcow2"]),
+    "qcow2-zlib": ("guest.qcow2", ["-c", "-O", "qcow2"]),
+    "qcow2-zstd": ("guest.qcow2", ["-c", "-O", "qcow2", "-o", "compression_type=zstd"]),
     "vdi": ("guest.vdi", ["-O", "vdi"]),
     "raw": ("guest.raw", ["-O", "raw"]),
 }
-KINDS: Final = ("ova", *_KINDS)
 
 _OVF: Final = """\
 <?xml version="1.0" encoding="UTF-8"?>

@@ -1,8 +1,9 @@
 """Measures and compares: `python -m tests.bench [SERIES…] [--rounds 5] [--list]`.
 
 The subjects of a series are measured in turns, in one order and then in the other, after one turn
-that does not count. Prints and writes to `out/bench` the medians as a table (`bench.md`), all
-numbers (`bench.json`) and a chart for each series.
+that does not count. Prints the medians of each as a table, and writes to `out/bench` for each that
+table, all numbers (JSON) and a chart; `bench.md` has the tables of all that were ever measured.
+Ends with 1 where a series could not be measured.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import os
 import sys
 import tempfile
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from converter.errors import ConversionError
 from tests.bench import chart
 from tests.bench.measure import middle
 from tests.bench.series import ALL
@@ -38,20 +41,31 @@ def main() -> int:
         return 0
     wanted = [item for item in ALL if not options.series or item.name in options.series]
     _OUT.mkdir(parents=True, exist_ok=True)
-    text, numbers = _introduction(options.rounds), {}
-    print(text, flush=True)
+    failed = 0
     for series in wanted:
-        found = measured(series, options.rounds)
-        numbers[series.name] = {name: [asdict(cost) for cost in costs] for name, costs in found}
-        medians = {name: middle(costs) for name, costs in found}
-        section = "\n".join(table(series, medians))
-        print(section, flush=True)
-        text += section
-        (_OUT / f"{series.name}.svg").write_text(chart.draw(series.title, medians), "utf-8")
-        # What was measured counts, even when the rest is not.
-        (_OUT / "bench.md").write_text(text, "utf-8")
-        (_OUT / "bench.json").write_text(json.dumps(numbers, indent=1), "utf-8")
-    return 0
+        try:
+            found = measured(series, options.rounds)
+        except (OSError, RuntimeError, ConversionError) as error:  # the others can be measured
+            print(f"\n{series.name} was not measured: {error}", flush=True)
+            failed += 1
+            continue
+        _write(series, found, options.rounds)
+    return 1 if failed else 0
+
+
+def _write(series: Series, found: Mapping[str, Sequence[Cost]], rounds: int) -> None:
+    """Print and keep what came of a series."""
+    medians = {name: middle(costs) for name, costs in found.items()}
+    section = "\n".join(table(series, medians, _circumstances(rounds)))
+    print(section, flush=True)
+    numbers = {name: [asdict(cost) for cost in costs] for name, costs in found.items()}
+    place = _OUT / series.name
+    place.with_suffix(".md").write_text(section, "utf-8")
+    place.with_suffix(".json").write_text(json.dumps(numbers, indent=1), "utf-8")
+    place.with_suffix(".svg").write_text(chart.draw(series.title, medians), "utf-8")
+    sections = [_OUT / f"{item.name}.md" for item in ALL]
+    text = "".join(path.read_text("utf-8") for path in sections if path.exists())
+    (_OUT / "bench.md").write_text(text, "utf-8")
 
 
 def _options() -> argparse.Namespace:
@@ -66,7 +80,7 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def measured(series: Series, rounds: int) -> list[tuple[str, list[Cost]]]:
+def measured(series: Series, rounds: int) -> dict[str, list[Cost]]:
     """Measure the subjects of a series in turns."""
     made = series.make()
     costs: dict[str, list[Cost]] = {name: [] for name in made}
@@ -74,21 +88,27 @@ def measured(series: Series, rounds: int) -> list[tuple[str, list[Cost]]]:
     for turn in range(first, rounds + 1):
         for name in list(made)[:: 1 if turn % 2 else -1]:
             with _place() as directory:
-                cost = made[name](directory)
+                cost = replace(made[name](directory), stored=_stored(directory))
             print(f"{series.name} {turn} {name}: {cost.wall:.2f} s", file=sys.stderr, flush=True)
             if turn:
                 costs[name].append(cost)
-    return list(costs.items())
+    return costs
 
 
-def table(series: Series, costs: Mapping[str, Cost]) -> Iterator[str]:
+def _stored(directory: Path) -> int:
+    """Give the bytes that all files in `directory` take on the disk."""
+    return sum(path.lstat().st_blocks * 512 for path in directory.rglob("*"))
+
+
+def table(series: Series, costs: Mapping[str, Cost], circumstances: str) -> Iterator[str]:
     """Give the section of a series, in Markdown."""
     yield f"\n## {series.title} (`{series.name}`)\n"
-    yield "| | s | processors' s | MiB | MiB of all |"
-    yield "|---|---:|---:|---:|---:|"
+    yield f"{circumstances}\n"
+    yield "| | s | processors' s | MiB | MiB of all | MiB written |"
+    yield "|---|---:|---:|---:|---:|---:|"
     for name, cost in costs.items():
-        memory = f"{cost.peak / _MIB:.0f} | {cost.together / _MIB:.0f}"
-        yield f"| {name} | {cost.wall:.2f} | {cost.cpu:.2f} | {memory} |"
+        sizes = (f"{size / _MIB:.0f}" for size in (cost.peak, cost.together, cost.stored))
+        yield f"| {name} | {cost.wall:.2f} | {cost.cpu:.2f} | {' | '.join(sizes)} |"
     yield from _targets(series, costs)
     rows = chart.lines(costs)
     if rows:
@@ -108,7 +128,7 @@ def _targets(series: Series, costs: Mapping[str, Cost]) -> Sequence[str]:
     return rows
 
 
-def _introduction(rounds: int) -> str:
+def _circumstances(rounds: int) -> str:
     model = next(
         (
             line.partition(":")[2].strip()
@@ -117,7 +137,8 @@ def _introduction(rounds: int) -> str:
         ),
         "unknown",
     )
-    return f"{os.cpu_count()} processors ({model}); medians of {rounds}.\n"
+    today = datetime.now(UTC).date()
+    return f"{today}; {os.cpu_count()} processors ({model}); medians of {rounds}."
 
 
 @contextmanager

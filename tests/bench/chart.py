@@ -16,7 +16,7 @@ _LEFT: Final = 180
 _BAR: Final = 18
 _COLOURS: Final = (
     "#4e79a7", "#f28e2b", "#e15759", "#76b7b2", "#59a14f", "#edc948", "#b07aa1", "#ff9da7",
-    "#9c755f", "#bab0ac",
+    "#9c755f", "#8cd17d", "#499894", "#d37295", "#b6992d", "#79706e",
 )  # fmt: skip
 _SVG: Final = """\
 <svg xmlns="http://www.w3.org/2000/svg" width="{{ width }}" height="{{ height }}"
@@ -55,11 +55,12 @@ def draw(title: str, costs: Mapping[str, Cost]) -> str:
         y += _BAR + 8
     x = _LEFT
     for phase, colour in colours.items():
-        if x > _WIDTH + _LEFT - 110:
+        width = 28 + 7 * len(phase)
+        if x > _LEFT and x + width > _WIDTH + _LEFT:
             x, y = _LEFT, y + 18
         bars.append(_bar((x, y), (10, 10), colour, phase))
         texts.append(_text(x + 14, y + 10, phase))
-        x += 110
+        x += width
     drawing = Environment(autoescape=True).from_string(_SVG)
     return drawing.render(width=_WIDTH + _LEFT, height=y + 24, texts=texts, bars=bars)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import threading
@@ -18,12 +20,19 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+# Seconds after which a command is ended: virt-v2v may take ten minutes here.
+_LONGEST: Final = 3600
 _POLL: Final = 0.05
 # Adding up the pages of a QEMU takes a moment: not each time.
 _POLLS_FOR_ALL: Final = 10
 _PEAK: Final = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 _SHARE: Final = re.compile(r"^Pss:\s+(\d+) kB", re.MULTILINE)
 _TAIL: Final = 3000
+# Who is left behind by a command becomes ours, and is waited for (prctl(2)).
+_PR_SET_CHILD_SUBREAPER: Final = 36
+ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+_starting: Final = threading.Lock()
+_running: Final = set[int]()
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,8 @@ class Cost:
     """Seconds of the clock and of all processors, with those of all that the command started.
 
     `peak` is the most memory that the process itself had, in bytes, and `together` the most that
-    was seen of it and all that it started; `phases` are seconds, too.
+    was seen of it and all that it started; `phases` are seconds, too. `stored` are the bytes that
+    what it made takes on the disk.
     """
 
     wall: float
@@ -39,6 +49,7 @@ class Cost:
     peak: int
     together: int
     phases: Mapping[str, float] = field(default_factory=dict)
+    stored: int = 0
 
 
 def run(
@@ -47,28 +58,58 @@ def run(
     """Run a command that ends with `status`, and give its cost and what it printed."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as said:
         start = time.perf_counter()
-        child = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=said,
-            env={**os.environ, **(environment or {})},
-        )
+        with _starting:
+            child = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=said,
+                env=_environment(environment or {}),
+                start_new_session=True,
+            )
+            _running.add(child.pid)
         over, watcher = threading.Event(), _Watcher(child.pid)
         thread = threading.Thread(target=watcher.watch, args=(over,))
         thread.start()
-        _, ended, usage = os.wait4(child.pid, 0)
-        wall = time.perf_counter() - start
-        over.set()
-        thread.join()
+        timer = threading.Timer(_LONGEST, os.killpg, (child.pid, signal.SIGKILL))
+        timer.start()
+        try:
+            _, ended, usage = os.wait4(child.pid, 0)
+        except BaseException:
+            os.killpg(child.pid, signal.SIGKILL)
+            raise
+        finally:
+            wall = time.perf_counter() - start
+            timer.cancel()
+            over.set()
+            thread.join()
+        _running.remove(child.pid)
         child.returncode = os.waitstatus_to_exitcode(ended)
         out.seek(0)
         said.seek(0)
         printed, complaint = out.read(), said.read()
     if child.returncode != status:
-        raise RuntimeError(f"{argv}: exit {child.returncode}: {complaint[-_TAIL:].decode()}")
-    cpu = usage.ru_utime + usage.ru_stime
+        tail = complaint[-_TAIL:].decode(errors="replace")
+        raise RuntimeError(f"{argv}: exit {child.returncode}: {tail}")
+    cpu = usage.ru_utime + usage.ru_stime + _left_behind()
     return Cost(wall, cpu, watcher.peak, watcher.together), printed
+
+
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
+    # Who has this set would have everything compiled anew each time.
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, **more}
+
+
+def _left_behind() -> float:
+    """Wait for what commands left behind, and give its processors' seconds.
+
+    virt-v2v tells its NBD servers to end, and does not wait for them.
+    """
+    with _starting:
+        orphans = set(_children(os.getpid())) - _running
+    usages = [os.wait4(pid, 0)[2] for pid in orphans]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 class _Watcher:
@@ -93,10 +134,14 @@ class _Watcher:
 def _family(pid: int) -> Iterator[int]:
     """Give a process and all that descend from it (proc(5), children)."""
     yield pid
+    for child in _children(pid):
+        yield from _family(child)
+
+
+def _children(pid: int) -> Iterator[int]:
     with suppress(OSError):  # it is over
         for task in Path(f"/proc/{pid}/task").glob("*/children"):
-            for child in task.read_text("ascii").split():
-                yield from _family(int(child))
+            yield from map(int, task.read_text("ascii").split())
 
 
 def _memory(pid: int, file: str, pattern: re.Pattern[str]) -> int:
@@ -109,12 +154,13 @@ def _memory(pid: int, file: str, pattern: re.Pattern[str]) -> int:
 
 
 def middle(costs: Sequence[Cost]) -> Cost:
-    """Give the median of each number on its own."""
-    names = {name for cost in costs for name in cost.phases}
+    """Give the median of each number on its own; of memory, the most."""
+    names = dict.fromkeys(name for cost in costs for name in cost.phases)
     return Cost(
         median(cost.wall for cost in costs),
         median(cost.cpu for cost in costs),
         max(cost.peak for cost in costs),
         max(cost.together for cost in costs),
-        {name: median(cost.phases.get(name, 0.0) for cost in costs) for name in sorted(names)},
+        {name: median(cost.phases.get(name, 0.0) for cost in costs) for name in names},
+        max(cost.stored for cost in costs),
     )

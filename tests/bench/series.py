@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from converter.data import load
 from images.windows.guest import Firmware
 from tests.bench import sources, subjects
-from tests.bench.measure import Cost
+from tests.bench.measure import Cost, middle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from tests.bench.subjects import Subject
 
@@ -52,21 +53,32 @@ _CONTAINERS: Final = {
     "vmdk-stream": "vmdk",
     "vmdk-sparse": "vmdk",
     "vmdk-split": "vmdk",
+    "vmdk-flat": "vmdk",
     "vhd-dynamic": "vpc",
+    "vhd-fixed": "vpc",
     "vhdx": "vhdx",
     "qcow2": "qcow2",
+    "qcow2-zlib": "qcow2",
+    "qcow2-zstd": "qcow2",
     "vdi": "vdi",
 }
+# qemu-img(1): -W may be faster, or slower.
+_QEMU_IMG: Final = {"qemu-img": (), "qemu-img -W": ("-W",)}
 
 
-def _wall(ours: str, other: str) -> Callable[[Measured], float]:
-    return lambda found: found[ours].wall / found[other].wall
+def _wall(ours: str, *others: str) -> Callable[[Measured], float]:
+    return lambda found: found[ours].wall / min(found[other].wall for other in others)
 
 
 def _against_v2v(kind: str) -> Series:
     def make() -> Mapping[str, Subject]:
         source = sources.guest() if kind == "raw" else sources.container(kind)
-        return {OURS: subjects.convert(source), "virt-v2v": subjects.virt_v2v(source)}
+        ours = subjects.convert(source)
+        # What makes the appliances anew, where packages have changed, does not count.
+        for subject in (ours, subjects.floor(sources.guest())):
+            with tempfile.TemporaryDirectory() as directory:
+                subject(Path(directory))
+        return {OURS: ours, "virt-v2v": subjects.virt_v2v(source)}
 
     return Series(
         f"v2v-{kind}",
@@ -85,25 +97,26 @@ def _against_v2v(kind: str) -> Series:
     )
 
 
-def _floor() -> Series:
+def _floor(name: str, title: str, source: Callable[[], Path]) -> Series:
     def make() -> Mapping[str, Subject]:
-        source = sources.guest()
         return {
-            "convert": subjects.convert(source),
-            "inspect": subjects.inspect(source),
-            _FLOOR: subjects.floor(source),
+            "convert": subjects.convert(source()),
+            "inspect": subjects.inspect(source()),
+            _FLOOR: subjects.floor(source()),
+            "copy": subjects.copy(source()),
         }
 
     def over_floor(found: Measured) -> float:
-        cost = found["convert"]
-        return (cost.wall - cost.phases.get("copy-rest", 0.0)) / found[_FLOOR].wall
+        least = found[_FLOOR].wall
+        # A copy that takes longer cannot be hidden.
+        return (found["convert"].wall - max(0.0, found["copy"].wall - least)) / least
 
     return Series(
-        "floor",
-        "What any use of libguestfs takes",
+        name,
+        title,
         make,
         (
-            Target("conversion, less what is left of the copy", over_floor, 1.3),
+            Target("conversion, less what nobody could hide of the copy", over_floor, 1.3),
             Target("inspect", _wall("inspect", _FLOOR), 1.3),
         ),
     )
@@ -111,28 +124,51 @@ def _floor() -> Series:
 
 def _copy(kind: str, name: str) -> Series:
     def make() -> Mapping[str, Subject]:
-        source = sources.with_data(1) if kind == "raw" else sources.large_container(kind)
-        return {
-            OURS: subjects.copy(source),
-            "qemu-img": subjects.qemu_img(source, "-W", "-f", name, "-O", "raw"),
+        source = sources.large_container(kind)
+        theirs = {
+            label: subjects.qemu_img(source, *options, "-f", name, "-O", "raw")
+            for label, options in _QEMU_IMG.items()
         }
+        return {OURS: subjects.copy(source), **theirs}
 
-    aim = Target("time of qemu-img's", _wall(OURS, "qemu-img"), 1.0)
+    aim = Target("time of the faster qemu-img's", _wall(OURS, *_QEMU_IMG), 1.0)
     return Series(f"copy-{kind}", f"Copy from {kind} to raw", make, (aim,))
 
 
-def _export() -> Series:
+def _export(name: str, title: str, source: Callable[[], Path]) -> Series:
     def make() -> Mapping[str, Subject]:
-        source = sources.guest()
         # A stream is to be in the disk's order: no -W.
         options = ("-f", "raw", "-O", "vmdk", "-o", "subformat=streamOptimized")
         return {
-            OURS: subjects.export(source, "vmdk"),
-            "qemu-img": subjects.qemu_img(source, *options),
+            OURS: subjects.export(source(), "vmdk"),
+            "qemu-img": subjects.qemu_img(source(), *options),
         }
 
     aim = Target("time of qemu-img's", _wall(OURS, "qemu-img"), 1.0)
-    return Series("export-vmdk", "Raw to stream-optimized VMDK", make, (aim,))
+    return Series(name, title, make, (aim,))
+
+
+def _export_raw() -> Series:
+    safe = "qemu-img -t writeback"
+
+    def make() -> Mapping[str, Subject]:
+        source, options = sources.with_data(1), ("-f", "raw", "-O", "raw")
+        return {
+            OURS: subjects.export(source, "raw"),
+            "qemu-img": subjects.qemu_img(source, *options),
+            # As ours: it is on the disk when that ends.
+            safe: subjects.qemu_img(source, "-t", "writeback", *options),
+        }
+
+    return Series(
+        "export-raw",
+        "Raw to raw, 1 GiB that do not compress",
+        make,
+        (
+            Target("time of qemu-img's", _wall(OURS, "qemu-img"), 1.0),
+            Target("time of qemu-img's that waits for the disk", _wall(OURS, safe), 1.0),
+        ),
+    )
 
 
 def _scaling(
@@ -184,6 +220,7 @@ def _at_once(number: int) -> Subject:
             sum(cost.cpu for cost in costs),
             max(cost.peak for cost in costs),
             sum(cost.together for cost in costs),
+            middle(costs).phases,
         )
 
     return subject
@@ -216,20 +253,32 @@ def _together() -> Series:
 
 
 def _refused() -> Series:
+    kinds = ("raw", "vmdk-stream", "ova")
+
+    def slowest(found: Measured) -> float:
+        return max(cost.wall for cost in found.values())
+
     return Series(
         "refused",
-        "An image that is refused without an appliance",
-        lambda: {"check": subjects.check_refused(sources.refused())},
-        (Target("seconds", lambda found: found["check"].wall, 1.0),),
+        "`check` of a disk with LUKS, which is refused without an appliance",
+        lambda: {kind: subjects.check_refused(sources.refused(kind)) for kind in kinds},
+        (Target("seconds of the slowest", slowest, 1.0),),
     )
 
 
 ALL: Final = (
     _refused(),
-    _floor(),
+    _floor("floor", "What any use of libguestfs takes", sources.guest),
+    _floor("floor-data", "The same with 8 GiB of data", partial(sources.with_data, 8)),
     _windows(),
     *(_copy(kind, name) for kind, name in _CONTAINERS.items()),
-    _export(),
+    _export("export-vmdk", "Debian 12, raw to stream-optimized VMDK", sources.guest),
+    _export(
+        "export-vmdk-data",
+        "Raw to stream-optimized VMDK, 1 GiB that do not compress",
+        partial(sources.with_data, 1),
+    ),
+    _export_raw(),
     _scaling(
         "size",
         "Virtual size, with the same data",

@@ -53,17 +53,21 @@ def windows(release: str, firmware: Firmware, kind: str) -> Path:
 
 def large_container(kind: str) -> Path:
     """Give `with_data(1)` in another container."""
-    source = with_data(1)
+    return _written(with_data(1), kind)
 
+
+def refused(kind: str) -> Path:
+    """Give a disk that is refused by its first blocks: the guest, encrypted with LUKS."""
+    return _written(_kept("luks", _encrypt), kind)
+
+
+def _written(source: Path, kind: str) -> Path:
     def make(directory: Path) -> None:
         write(source, kind, directory)
 
+    if kind == "raw":
+        return source
     return kept(f"{source.parent.name}-{kind}", make) / file_name(kind)
-
-
-def refused() -> Path:
-    """Give a disk that is refused by its first blocks: the same, encrypted with LUKS."""
-    return _kept("luks", _encrypt)
 
 
 def with_data(gib: int) -> Path:

@@ -3,25 +3,55 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
 
 from converter.accelerator import choose
 from tests.bench.measure import Cost, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     # Does it once, with a directory of its own to write to.
     Subject = Callable[[Path], Cost]
 
-_PYTHON = (sys.executable, "-m")
+_PYTHON: Final = (sys.executable, "-m")
+# What virt-v2v says at the beginning of each phase.
+_V2V_PHASE: Final = re.compile(rb"^\[ *(\d+\.\d)\] (.+)$", re.MULTILINE)
+_PIECE: Final = 1 << 20
 
 
-def _converter(*arguments: str | Path, status: int = 0) -> tuple[Cost, bytes]:
-    return run([*_PYTHON, "converter", *map(str, arguments)], status=status)
+def _warm(source: Path) -> None:
+    """Read a source and what is beside it, so that all find it in memory.
+
+    virt-v2v reads so that nothing of it stays there (nbdkit-file-plugin(1), cache=none).
+    """
+    buffer = bytearray(_PIECE)
+    for path in source.parent.iterdir():
+        with path.open("rb", buffering=0) as file:
+            size, at = path.stat().st_size, 0
+            while at < size:
+                try:
+                    at = file.seek(at, os.SEEK_DATA)
+                except OSError:  # only a hole is left
+                    break
+                end = file.seek(at, os.SEEK_HOLE)
+                file.seek(at)
+                while at < end:
+                    at += file.readinto(buffer) or end
+
+
+def _converter(
+    command: str, source: Path, *arguments: str | Path, status: int = 0
+) -> tuple[Cost, bytes]:
+    _warm(source)
+    words = [command, str(source), *map(str, arguments)]
+    return run([*_PYTHON, "converter", *words], status=status)
 
 
 def convert(source: Path, *options: str) -> Subject:
@@ -50,6 +80,7 @@ def copy(source: Path) -> Subject:
     """Copy a disk to a raw image as a conversion does beside everything else."""
 
     def subject(directory: Path) -> Cost:
+        _warm(source)
         argv = [*_PYTHON, "tests.bench.copying", str(source), str(directory / "guest.raw")]
         return run(argv)[0]
 
@@ -60,6 +91,7 @@ def floor(source: Path) -> Subject:
     """Start libguestfs' appliance and let it inspect the guest: less nobody can do with it."""
 
     def subject(directory: Path) -> Cost:
+        _warm(source)
         argv = [*_PYTHON, "tests.bench.floor", str(source), str(directory)]
         cost, printed = run(argv)
         return replace(cost, phases=json.loads(printed))
@@ -72,22 +104,35 @@ def virt_v2v(source: Path) -> Subject:
     settings = choose().libguestfs_settings
 
     def subject(directory: Path) -> Cost:
+        _warm(source)
         argv = ["virt-v2v", "-i", "disk", str(source), "-o", "local", "-of", "raw"]
-        return run([*argv, "-os", str(directory), "-on", "guest"], environment=settings)[0]
+        argv += ["-os", str(directory), "-on", "guest"]
+        cost, printed = run(argv, environment=settings)
+        return replace(cost, phases=_phases_of_v2v(printed, cost.wall))
 
     return subject
 
 
+def _phases_of_v2v(printed: bytes, wall: float) -> Mapping[str, float]:
+    """Give its phases, in seconds, under what it calls them."""
+    said = [(float(at), text.decode(errors="replace")) for at, text in _V2V_PHASE.findall(printed)]
+    phases: dict[str, float] = {}
+    for (start, text), (end, _) in pairwise([*said, (wall, "")]):
+        phases[text] = phases.get(text, 0.0) + end - start
+    return phases
+
+
 def export(source: Path, kind: str) -> Subject:
     """Write a raw image in another format by the command."""
-    arguments = ("export", source, "--format", kind, "-o")
-    return lambda directory: _converter(*arguments, directory / "guest")[0]
+    options = ("--format", kind, "-o")
+    return lambda directory: _converter("export", source, *options, directory / "guest")[0]
 
 
 def qemu_img(source: Path, *options: str) -> Subject:
     """Copy a disk by qemu-img(1), told the formats."""
 
     def subject(directory: Path) -> Cost:
+        _warm(source)
         argv = ["qemu-img", "convert", *options, str(source), str(directory / "guest")]
         return run(argv)[0]
 
