@@ -25,6 +25,7 @@ from converter.errors import GuestError
 from converter.guest.blockdevices import CHUNK, ApplianceDevices, translated
 from converter.guest.paths import resolve
 from converter.guest.protocol import SECURITY, TEXT_LIMIT, Code
+from converter.guest.receiving import received
 from converter.guest.seen import Seen
 from converter.model import FileKind, Stat
 
@@ -172,14 +173,16 @@ class ApplianceFiles(ApplianceDevices):
         return names
 
     def _list(self, path: str) -> tuple[str, ...]:
-        # ls0 writes to a host file; the calls that return lists fail on names that are not UTF-8.
-        with tempfile.NamedTemporaryFile(dir=self._directory) as names:
-            with translated(path):
-                self._handle.ls0(path, names.name)
-            found = names.read(_NAMES_LIMIT + 1)
+        # ls0 writes to a file; the calls that return lists fail on names that are not UTF-8.
+        try:
+            with received(_NAMES_LIMIT) as (place, found), translated(path):
+                self._handle.ls0(path, place)
+        except GuestError:
+            if len(found) <= _NAMES_LIMIT:
+                raise
         if len(found) > _NAMES_LIMIT:
             raise GuestError(Code.TOO_LARGE, f"{path}: has more than {_NAMES_LIMIT} bytes of names")
-        return tuple(sorted(os.fsdecode(name) for name in found.split(b"\0") if name))
+        return tuple(sorted(os.fsdecode(bytes(name)) for name in found.split(b"\0") if name))
 
     def attributes(self, path: str) -> tuple[tuple[str, bytes], ...]:
         """See `Guest`."""
