@@ -73,6 +73,7 @@ class Appliance(ApplianceFiles):
             handle.set_verbose(1)
             handle.set_trace(1)
         handle.set_tmpdir(str(self._directory))
+        handle.set_autosync(False)  # see `close`
         sockets.sweep(Path(handle.get_sockdir()))
         fixed = fixed_appliance.prepare(handle.get_path(), work=self._directory)
         if fixed is not None:
@@ -123,12 +124,7 @@ class Appliance(ApplianceFiles):
     def _must_live(self) -> None:
         """Raise `ConversionError` ``appliance-died`` when it is not there any more."""
         if not self._handle.is_ready():
-            raise ConversionError(
-                "appliance-died",
-                "libguestfs' appliance ended while the guest was worked on",
-                hint="somebody killed QEMU, or the kernel did for want of memory (see dmesg):"
-                " convert again, and with --log FILE if it comes again",
-            )
+            raise _died()
 
     def check_disks(self) -> None:
         """Raise an error where the disks did not read or write all that was asked of them.
@@ -145,12 +141,23 @@ class Appliance(ApplianceFiles):
     def close(self) -> None:
         """Unmount, let the appliance write everything, and stop it.
 
-        Raises `ConversionError` ``appliance-died`` when it is not there any more.
+        Raises `ConversionError` ``appliance-died`` when it is not there any more, and what
+        `check_disks` does where something could not be written.
         """
         try:
-            self._must_live()
-            with translated("shutdown"):
+            try:
+                self.unmount()
+                with translated("sync"):
+                    self._handle.sync()
+            except GuestError:
+                self.must_be_sound()
+                raise
+            # Nothing is left to be written but by QEMU: what fails now is that it ended by itself.
+            # Afterwards nobody could tell (libguestfs forgets it).
+            try:
                 self._handle.shutdown()
+            except RuntimeError as error:
+                raise _died() from error
         finally:
             self._stop()
 
@@ -200,6 +207,15 @@ class Appliance(ApplianceFiles):
             ) from error
         finally:
             timer.cancel()
+
+
+def _died() -> ConversionError:
+    return ConversionError(
+        "appliance-died",
+        "libguestfs' appliance ended while the guest was worked on",
+        hint="somebody killed QEMU, or the kernel did for want of memory (see dmesg):"
+        " convert again, and with --log FILE if it comes again",
+    )
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -66,6 +67,20 @@ class TestAnApplianceThatDies:
         with pytest.raises(ConversionError) as raised, started(tmp_path) as machine:
             end(machine, error)
         assert (raised.value.code, raised.value.exit_code) == ("appliance-died", 6)
+
+    def test_is_told_of_its_end(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Somebody kills QEMU when there is nothing left to be done but to stop it."""
+        machine = started(tmp_path)
+        shutdown, pid = machine._handle.shutdown, machine._handle.get_pid()
+
+        def killed() -> None:
+            os.kill(pid, signal.SIGKILL)
+            shutdown()
+
+        monkeypatch.setattr(machine._handle, "shutdown", killed)
+        with pytest.raises(ConversionError) as raised:
+            machine.close()
+        assert raised.value.code == "appliance-died"
 
 
 class ClearingUp:
