@@ -10,8 +10,8 @@ The tool can open what is named and the system's own programs and libraries, not
 one (PR_SET_NO_NEW_PRIVS); it ends with the thread that started it (PR_SET_PDEATHSIG). What this
 kernel has no mechanism for is left out; `landlock_version` tells.
 
-libguestfs starts QEMU with a command line of its own: it is given this file as its QEMU, and the
-options above are in a file, each ended by a NUL, that the variable `OPTIONS` names.
+libguestfs starts QEMU with a command line of its own: it is given a link to this file as its QEMU,
+and the options above, each ended by a NUL, are in a file beside that: its name and `OPTIONS`.
 
 A program of its own, not a function for Popen's preexec_fn: between fork(2) and execve(2) Python
 is not safe when there are threads. It imports next to nothing, because it is started often.
@@ -26,7 +26,7 @@ import stat
 import sys
 from typing import Final
 
-OPTIONS: Final = "CONVERTER_CONFINEMENT"
+OPTIONS: Final = ".options"
 
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 # The programs and libraries themselves, and what the C library and QEMU ask of a machine.
@@ -172,7 +172,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _kept() -> list[str]:
-    with open(os.environ.pop(OPTIONS), "rb") as file:  # noqa: PTH123 - pathlib takes 10 ms
+    with open(sys.argv[0] + OPTIONS, "rb") as file:  # noqa: PTH123 - pathlib takes 10 ms
         return [os.fsdecode(option) for option in file.read().split(b"\0")[:-1]]
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 transcript = logging.getLogger("converter.appliance")
+_settling = threading.Lock()
 
 
 class Appliance(ApplianceFiles):
@@ -84,11 +85,12 @@ class Appliance(ApplianceFiles):
             )
         # By default QEMU stops the machine when the overlay's disk is full, and waits for room.
         handle.config("-global", "scsi-hd.werror=report")
-        settings = confine(handle, disks, directory=self._directory, fixed=fixed)
+        confine(handle, disks, directory=self._directory, fixed=fixed)
         self._disks = survey.names(len(disks))
         log.debug("appliance: starting with %d disk(s)", len(disks))
         # supermin, if libguestfs calls it, leaves what it was making there when it is killed.
-        with _environment({**settings, "TMPDIR": str(self._directory.absolute())}):
+        supermin = {} if fixed else {"TMPDIR": str(self._directory.absolute())}
+        with _environment(supermin):
             handle.launch()
         limit_growth(handle.get_pid())
 
@@ -220,17 +222,24 @@ def _died() -> ConversionError:
 
 @contextmanager
 def _environment(settings: Mapping[str, str]) -> Iterator[None]:
-    """Set `settings` while a handle is made, or what it starts: they are read then, not later."""
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
+    """Set `settings` while a handle is made, or what it starts: they are read then, not later.
+
+    The environment belongs to all threads: who wants to change it meanwhile waits.
+    """
+    if not settings:
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        return
+    with _settling:
+        before = {name: os.environ.get(name) for name in settings}
+        os.environ.update(settings)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
 
 
 def _transcribe(event: int, _handle: int, text: str, _array: object) -> None:

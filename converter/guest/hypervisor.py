@@ -20,7 +20,7 @@ from converter.data import load
 from converter.errors import ConversionError, writing_failed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 log = logging.getLogger(__name__)
 
@@ -56,26 +56,29 @@ def confine(
     *,
     directory: Path,
     fixed: Path | None,
-) -> Mapping[str, str]:
-    """Have libguestfs start its QEMU confined; gives the environment that it is to be started in.
+) -> None:
+    """Have libguestfs start its QEMU confined.
 
-    `fixed` is the directory of the appliance, None for libguestfs' own.
+    `fixed` is the directory of the appliance, None for libguestfs' own. What is allowed is told in
+    a file, not in the environment: that belongs to every thread, and each may start an appliance.
     """
     handle.config("-sandbox", SANDBOX)
     if not confinement.starts_by_itself():
         log.debug("QEMU is not confined: %s cannot be executed", confinement.LAUNCHER)
-        return {}
+        return
     appliance = _own_appliance(handle) if fixed is None else linked(fixed)
-    kept = directory / "confinement"
+    link = directory / "qemu"
     memory = handle.get_memsize()
     try:
         allowed = machine(disks, directory, memory=memory, read=appliance)
         words = allowed.options(handle.get_hv())
-        kept.write_bytes(b"".join(os.fsencode(word) + b"\0" for word in words))
+        data = b"".join(os.fsencode(word) + b"\0" for word in words)
+        link.with_suffix(launcher.OPTIONS).write_bytes(data)
+        link.unlink(missing_ok=True)
+        link.symlink_to(confinement.LAUNCHER)
     except OSError as error:
-        raise writing_failed(kept, error, code="overlay-failed") from error
-    handle.set_hv(str(confinement.LAUNCHER))
-    return {launcher.OPTIONS: str(kept)}
+        raise writing_failed(link, error, code="overlay-failed") from error
+    handle.set_hv(str(link.absolute()))
 
 
 def _own_appliance(handle: Any) -> tuple[Path, ...]:  # noqa: ANN401

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,20 @@ def end(machine: Appliance, error: Exception | None) -> None:
         machine.devices()
     if error is not None:
         raise error
+
+
+def test_two_of_one_process_start_at_once(tmp_path: Path) -> None:
+    """Each thread's with what its own may touch."""
+    before = dict(os.environ)
+
+    def devices(name: str) -> tuple[tuple[str, int], ...]:
+        (tmp_path / name).mkdir()
+        with started(tmp_path / name) as machine:
+            return machine.devices()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(devices, ["a", "b"])) == [(("/dev/sda", 256 << 20),)] * 2
+    assert dict(os.environ) == before
 
 
 class TestAnApplianceThatDies:
