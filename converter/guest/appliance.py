@@ -85,12 +85,13 @@ class Appliance(ApplianceFiles):
             )
         # By default QEMU stops the machine when the overlay's disk is full, and waits for room.
         handle.config("-global", "scsi-hd.werror=report")
-        confine(handle, disks, directory=self._directory, fixed=fixed)
+        is_confined = confine(handle, disks, directory=self._directory, fixed=fixed)
         self._disks = survey.names(len(disks))
         log.debug("appliance: starting with %d disk(s)", len(disks))
-        # supermin, if libguestfs calls it, leaves what it was making there when it is killed.
-        supermin = {} if fixed else {"TMPDIR": str(self._directory.absolute())}
-        with _environment(supermin):
+        # supermin, if libguestfs calls it, leaves what it was making there when it is killed; and a
+        # QEMU that is not confined keeps there what the appliance writes to its own disk.
+        temporary = {"TMPDIR": str(self._directory.absolute())}
+        with _environment({} if fixed and is_confined else temporary):
             handle.launch()
         limit_growth(handle.get_pid())
 
@@ -151,6 +152,8 @@ class Appliance(ApplianceFiles):
                 self.unmount()
                 with translated("sync"):
                     self._handle.sync()
+                # Neither tells of what could not be written.
+                self.check_disks()
             except GuestError:
                 self.must_be_sound()
                 raise

@@ -56,8 +56,8 @@ def confine(
     *,
     directory: Path,
     fixed: Path | None,
-) -> None:
-    """Have libguestfs start its QEMU confined.
+) -> bool:
+    """Have libguestfs start its QEMU confined; tells whether that can be.
 
     `fixed` is the directory of the appliance, None for libguestfs' own. What is allowed is told in
     a file, not in the environment: that belongs to every thread, and each may start an appliance.
@@ -65,7 +65,7 @@ def confine(
     handle.config("-sandbox", SANDBOX)
     if not confinement.starts_by_itself():
         log.debug("QEMU is not confined: %s cannot be executed", confinement.LAUNCHER)
-        return
+        return False
     appliance = _own_appliance(handle) if fixed is None else linked(fixed)
     link = directory / "qemu"
     memory = handle.get_memsize()
@@ -79,6 +79,7 @@ def confine(
     except OSError as error:
         raise writing_failed(link, error, code="overlay-failed") from error
     handle.set_hv(str(link.absolute()))
+    return True
 
 
 def _own_appliance(handle: Any) -> tuple[Path, ...]:  # noqa: ANN401

@@ -3,10 +3,11 @@
 It gets namespaces of its own (namespaces(7)): it sees no process but what it starts, and all of
 that ends with it; it has no network, and what it mounts is gone afterwards. Its /dev has no disk in
 it, and none in its filesystems can be opened; root there may not make one, mount, trace, load
-modules or reboot (capabilities(7)), nor set up the kernel, which would run for it what it is told
-(core(5)). Its tree is moved over the appliance's, as an initramfs does it: one who leaves a chroot,
-and CAP_SYS_CHROOT is all that takes, comes to the top of that, which is the guest again. What it
-says is kept as far as `OUTPUT_LIMIT`; the rest is thrown away as it comes, and fills no disk.
+modules or reboot (capabilities(7)), nor set up the kernel by /proc, which would run for it what it
+is told (core(5)). Its tree is moved over the appliance's, as an initramfs does it: one who leaves a
+chroot, and CAP_SYS_CHROOT is all that takes, comes to the top of that, which is the guest again.
+What it says is kept as far as `OUTPUT_LIMIT`; the rest is thrown away as it comes, and fills no
+disk.
 
 It can still change every file of its own filesystems, which it may anyhow, and use up the
 appliance's memory and time, which have limits.
@@ -37,33 +38,44 @@ _CAPABILITIES: Final = (
 # Processes at once: a fork bomb takes no more of the appliance than this.
 _PROCESSES: Final = 256
 _GROUP: Final = "/tmp/cgroup/guest"  # noqa: S108 - the appliance's
-# How many there may be (namespaces(7)); a kernel that has none does not have it.
 _USER_NAMESPACES: Final = "/proc/sys/user/max_user_namespaces"
-# Run as the first process of the namespaces: when it ends, all others are killed.
+# In the appliance: where a program's file systems are made, and what tells that all was set up.
+_STAGE: Final = "/tmp/converter"  # noqa: S108 - the appliance's
+_READY: Final = "/tmp/converter-ready"  # noqa: S108 - the appliance's
+_NOT_SET_UP: Final = "not-set-up"
+# Run as the first process of the namespaces: when it ends, all others are killed. Where a step
+# fails the program is not run.
+#
+# The guest's paths are looked at when everything is mounted, and none that is a link is used: it
+# could lead to the appliance's own files, or elsewhere the second time than the first. /proc is
+# read only as a whole: a program of root can set up the kernel by much of it.
 #
 # The tree goes over the root of the mount namespace, where setns(2) sets nsenter's directory; the
 # appliance's own root is below that. The roots of nsenter and of this shell stay what they are, so
-# they find the appliance's tools. Who is not in a chroot may make user namespaces, with every
-# capability in them: none may be made. unshare(1) changes the root without namespaces, for
-# chroot(8) may take "." for the root that it has, and does nothing then.
+# they find the appliance's tools. unshare(1) changes the root without namespaces, for chroot(8) may
+# take "." for the root that it has, and does nothing then.
 _INSIDE: Final = f"""
-if mount -t proc proc /sysroot/proc; then
-  for name in sys bus sysrq-trigger; do
-    mount -o bind,ro "/sysroot/proc/$name" "/sysroot/proc/$name" 2>&1 || exit
-  done
-fi
-mount -t sysfs -o ro sysfs /sysroot/sys
-if mount -t tmpfs -o mode=755 tmpfs /sysroot/dev; then
-  (cd /dev && cp -a null zero full random urandom tty /sysroot/dev)
-  ln -s /proc/self/fd /sysroot/dev/fd
-  mkdir -m 1777 /sysroot/dev/shm
-fi
 exec 2>&1
-if [ -e {_USER_NAMESPACES} ]; then
-  echo 0 > {_USER_NAMESPACES} || exit
-fi
-cd /sysroot || exit
-nsenter --mount=/proc/self/ns/mnt --root=/ mount --no-canonicalize --move /sysroot . || exit
+set -e
+mkdir -p {_STAGE}/proc {_STAGE}/sys {_STAGE}/dev
+mount -t proc -o ro proc {_STAGE}/proc
+mount -t sysfs -o ro sysfs {_STAGE}/sys
+mount -t tmpfs -o mode=755 tmpfs {_STAGE}/dev
+cd {_STAGE}/dev
+cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty .
+ln -s /proc/self/fd fd
+mkdir -m 1777 shm
+cd /sysroot
+for name in proc sys dev; do
+  if [ -h "$name" ]; then
+    echo "/$name is a link"
+    exit 1
+  fi
+  [ ! -d "$name" ] || mount --move "{_STAGE}/$name" "/sysroot/$name"
+done
+nsenter --mount=/proc/self/ns/mnt --root=/ mount --no-canonicalize --move /sysroot .
+: > {_READY}
+set +e
 setpriv --bounding-set=-all,{",".join(f"+{name}" for name in _CAPABILITIES)} \\
   unshare --root=. -- "$@"
 exit $?
@@ -75,7 +87,12 @@ def script(argv: Sequence[str]) -> str:
     inside = ["sh", "-c", _INSIDE, "sh", *_CLEAN, *argv]
     apart = ["unshare", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child"]
     grouped = ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"']
+    # Who is in no chroot may make user namespaces, with every capability in them.
     return f"""
+if [ -e /proc/self/ns/user ]; then
+  echo 0 > {_USER_NAMESPACES} || exit
+fi
+rm -f {_READY}
 status=$(mktemp)
 mkdir -p /tmp/cgroup
 mountpoint -q /tmp/cgroup || mount -t cgroup2 cgroup2 /tmp/cgroup
@@ -87,16 +104,25 @@ echo {_PROCESSES} > {_GROUP}/pids.max
 }} | {{ head -c {OUTPUT_LIMIT}; cat > /dev/null; }} | base64 -w 0
 echo
 cat "$status"
+[ -e {_READY} ] || echo {_NOT_SET_UP}
 """
 
 
 def result(name: str, printed: str) -> Ran:
     """Read what the script of the program `name` printed."""
-    said, _, status = printed.partition("\n")
+    said, _, ended = printed.partition("\n")
+    status, *more = ended.split() or [""]
     try:
         output = base64.b64decode(said, validate=True)
     except ValueError as error:  # binascii.Error is one
         raise GuestError(Code.FAILED, f"{name}: the guest gave no output: {error}") from error
-    if not status.strip().isdigit():
+    if not status.isdigit():
         raise GuestError(Code.FAILED, f"{name}: the guest's shell gave no exit status")
+    if more:
+        why = output.decode("utf-8", "replace").strip()
+        raise GuestError(
+            Code.FAILED,
+            f"{name} was not run: it could not be set apart: {why}",
+            hint="convert with --agent none: then no program of the guest is run",
+        )
     return Ran(int(status), output.decode("utf-8", "replace"))

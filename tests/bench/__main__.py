@@ -13,13 +13,13 @@ import json
 import os
 import sys
 import tempfile
+import traceback
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from converter.errors import ConversionError
 from tests.bench import chart
 from tests.bench.measure import middle
 from tests.bench.series import ALL
@@ -44,12 +44,11 @@ def main() -> int:
     failed = 0
     for series in wanted:
         try:
-            found = measured(series, options.rounds)
-        except (OSError, RuntimeError, ConversionError) as error:  # the others can be measured
-            print(f"\n{series.name} was not measured: {error}", flush=True)
+            _write(series, measured(series, options.rounds), options.rounds)
+        except Exception:  # noqa: BLE001 - whatever it is, the others can be measured
+            traceback.print_exc()
+            print(f"\n{series.name} was not measured", flush=True)
             failed += 1
-            continue
-        _write(series, found, options.rounds)
     return 1 if failed else 0
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # Seconds after which a command is ended: virt-v2v may take ten minutes here.
 _LONGEST: Final = 3600
+# And what it has left behind.
+_ORPHANS: Final = 30
 _POLL: Final = 0.05
 # Adding up the pages of a QEMU takes a moment: not each time.
 _POLLS_FOR_ALL: Final = 10
@@ -77,13 +79,14 @@ def run(
             _, ended, usage = os.wait4(child.pid, 0)
         except BaseException:
             os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
             raise
         finally:
             wall = time.perf_counter() - start
             timer.cancel()
             over.set()
             thread.join()
-        _running.remove(child.pid)
+            left_behind = _left_behind(child.pid)
         child.returncode = os.waitstatus_to_exitcode(ended)
         out.seek(0)
         said.seek(0)
@@ -91,7 +94,7 @@ def run(
     if child.returncode != status:
         tail = complaint[-_TAIL:].decode(errors="replace")
         raise RuntimeError(f"{argv}: exit {child.returncode}: {tail}")
-    cpu = usage.ru_utime + usage.ru_stime + _left_behind()
+    cpu = usage.ru_utime + usage.ru_stime + left_behind
     return Cost(wall, cpu, watcher.peak, watcher.together), printed
 
 
@@ -101,15 +104,21 @@ def _environment(more: Mapping[str, str]) -> dict[str, str]:
     return {**kept, **more}
 
 
-def _left_behind() -> float:
-    """Wait for what commands left behind, and give its processors' seconds.
+def _left_behind(command: int) -> float:
+    """Wait for what a command that is over left behind, and give its processors' seconds.
 
     virt-v2v tells its NBD servers to end, and does not wait for them.
     """
+    seconds = 0.0
     with _starting:
-        orphans = set(_children(os.getpid())) - _running
-    usages = [os.wait4(pid, 0)[2] for pid in orphans]
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+        _running.discard(command)
+        for pid in set(_children(os.getpid())) - _running:
+            timer = threading.Timer(_ORPHANS, os.kill, (pid, signal.SIGKILL))
+            timer.start()
+            usage = os.wait4(pid, 0)[2]
+            timer.cancel()
+            seconds += usage.ru_utime + usage.ru_stime
+    return seconds
 
 
 class _Watcher:
@@ -154,7 +163,7 @@ def _memory(pid: int, file: str, pattern: re.Pattern[str]) -> int:
 
 
 def middle(costs: Sequence[Cost]) -> Cost:
-    """Give the median of each number on its own; of memory, the most."""
+    """Give the median of each number on its own; of memory and disk, the most."""
     names = dict.fromkeys(name for cost in costs for name in cost.phases)
     return Cost(
         median(cost.wall for cost in costs),

@@ -26,7 +26,7 @@ _V2V_PHASE: Final = re.compile(rb"^\[ *(\d+\.\d)\] (.+)$", re.MULTILINE)
 _PIECE: Final = 1 << 20
 
 
-def _warm(source: Path) -> None:
+def warm(source: Path) -> None:
     """Read a source and what is beside it, so that all find it in memory.
 
     virt-v2v reads so that nothing of it stays there (nbdkit-file-plugin(1), cache=none).
@@ -49,7 +49,7 @@ def _warm(source: Path) -> None:
 def _converter(
     command: str, source: Path, *arguments: str | Path, status: int = 0
 ) -> tuple[Cost, bytes]:
-    _warm(source)
+    warm(source)
     words = [command, str(source), *map(str, arguments)]
     return run([*_PYTHON, "converter", *words], status=status)
 
@@ -80,7 +80,7 @@ def copy(source: Path) -> Subject:
     """Copy a disk to a raw image as a conversion does beside everything else."""
 
     def subject(directory: Path) -> Cost:
-        _warm(source)
+        warm(source)
         argv = [*_PYTHON, "tests.bench.copying", str(source), str(directory / "guest.raw")]
         return run(argv)[0]
 
@@ -91,7 +91,7 @@ def floor(source: Path) -> Subject:
     """Start libguestfs' appliance and let it inspect the guest: less nobody can do with it."""
 
     def subject(directory: Path) -> Cost:
-        _warm(source)
+        warm(source)
         argv = [*_PYTHON, "tests.bench.floor", str(source), str(directory)]
         cost, printed = run(argv)
         return replace(cost, phases=json.loads(printed))
@@ -104,7 +104,7 @@ def virt_v2v(source: Path) -> Subject:
     settings = choose().libguestfs_settings
 
     def subject(directory: Path) -> Cost:
-        _warm(source)
+        warm(source)
         argv = ["virt-v2v", "-i", "disk", str(source), "-o", "local", "-of", "raw"]
         argv += ["-os", str(directory), "-on", "guest"]
         cost, printed = run(argv, environment=settings)
@@ -132,7 +132,7 @@ def qemu_img(source: Path, *options: str) -> Subject:
     """Copy a disk by qemu-img(1), told the formats."""
 
     def subject(directory: Path) -> Cost:
-        _warm(source)
+        warm(source)
         argv = ["qemu-img", "convert", *options, str(source), str(directory / "guest")]
         return run(argv)[0]
 

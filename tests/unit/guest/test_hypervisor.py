@@ -48,7 +48,7 @@ def work(tmp_path: Path) -> Path:
 
 def told(work: Path, handle: Handle, fixed: Path | None) -> list[str]:
     disks = [work / "disk0.qcow2"]
-    hypervisor.confine(handle, disks, directory=work, fixed=fixed)
+    assert hypervisor.confine(handle, disks, directory=work, fixed=fixed)
     data = Path(handle.hv + launcher.OPTIONS).read_bytes()
     assert data.endswith(b"\0")
     return data.decode().split("\0")[:-1]
@@ -86,7 +86,7 @@ def test_an_appliance_of_libguestfs_own(work: Path) -> None:
 def test_a_launcher_that_cannot_be_executed(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(confinement, "starts_by_itself", lambda: False)
     handle = Handle()
-    hypervisor.confine(handle, [], directory=work, fixed=None)
+    assert not hypervisor.confine(handle, [], directory=work, fixed=None)
     assert handle.hv == "/usr/bin/qemu"
     assert handle.options == [("-sandbox", hypervisor.SANDBOX)]
 

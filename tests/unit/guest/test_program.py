@@ -38,6 +38,12 @@ def test_the_answer_has_status_and_output() -> None:
     assert result("true", printed(b"", "0\n")).output == ""
 
 
+def test_a_program_that_could_not_be_set_apart_was_not_run() -> None:
+    with pytest.raises(GuestError, match=r"set apart: /proc is a link$") as caught:
+        result("dpkg", printed(b"/proc is a link\n", "0\nnot-set-up\n"))
+    assert "--agent none" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     "answer", ["", "\n", "\n\n", "a\n0\n", "====\n0\n", printed(b"x", "-1"), "é\n0"]
 )
