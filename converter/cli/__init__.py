@@ -62,15 +62,19 @@ def run(arguments: Sequence[str], stop: Stop | None = None) -> int:
             err=True,
         )
         return UsageError.exit_code
+    options = frozenset(takewhile(lambda word: word != "--", arguments))
     try:
         result = cli.main(list(arguments), prog_name="converter", standalone_mode=False, obj=stop)
-    except SystemExit:  # what click does when nobody reads its help to the end (EPIPE)
-        return 0
+    except SystemExit as error:  # what click makes of EPIPE, wherever it comes from
+        if "--help" in options:  # nobody reads it to the end
+            return 0
+        failure = error.__context__ or error
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - each has its exit code
-        explained = _explained(KeyboardInterrupt() if stop.was_called else error)
+        failure = error
     else:
         return int(result or 0)
-    if "--json" in takewhile(lambda word: word != "--", arguments):
+    explained = _explained(KeyboardInterrupt() if stop.was_called else failure)
+    if "--json" in options:
         with suppress(HostError):  # stdout takes nothing; the exit code and stderr still tell
             output.show_json(output.error_as_json(explained))
     output.complain(explained)

@@ -46,6 +46,7 @@ COMMANDS = [
 ]
 OUTCOMES: list[tuple[BaseException, int, str]] = [
     (ZeroDivisionError("oops"), 1, "defect"),
+    (BrokenPipeError(errno.EPIPE, "Broken pipe"), 1, "defect"),  # of the work, not of its answer
     (UsageError("wrong", "m", hint="h"), 2, "wrong"),
     (DamagedInputError("torn", "m"), 4, "torn"),
     (HostError("tool-missing", "m"), 5, "tool-missing"),
