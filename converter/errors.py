@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 from contextlib import contextmanager
+from traceback import clear_frames
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from converter.model import Finding, Severity
@@ -110,10 +111,14 @@ class Faults:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Keep the `InputError` that ends the block, if one does."""
+        """Keep the `InputError` that ends the block, if one does.
+
+        Not so what was read until then: it may be much, and an error that is kept refers to it.
+        """
         try:
             yield
         except InputError as error:
+            clear_frames(error.__traceback__)
             self.errors.append(error)
 
     def raise_all(self, findings: Iterable[Finding] = ()) -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import errno
+import weakref
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,6 +23,9 @@ from converter.errors import (
 )
 from converter.model import Finding, Severity
 from tests.unit.samples import ERROR, WARNING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def test_exit_codes_are_the_contracts() -> None:
@@ -83,6 +88,27 @@ class TestFaults:
     def test_damage_among_the_last_of_many_still_counts(self) -> None:
         refused = [GuestRefusedError("a", f"refused {n}") for n in range(200)]
         assert isinstance(self.raised(*refused, DamagedInputError("b", "B")), DamagedInputError)
+
+    def test_what_was_read_is_not_kept_with_them(self) -> None:
+        class Table(bytearray):
+            """Bytes that can be referred to weakly."""
+
+        made: list[weakref.ref[Table]] = []
+
+        def read() -> Iterator[int]:
+            table = Table(1 << 20)
+            made.append(weakref.ref(table))
+            yield from table
+
+        def parse() -> None:
+            places = read()
+            raise DamagedInputError("a", f"block {next(places)}")
+
+        faults = Faults()
+        with faults.kept():
+            parse()
+        assert len(faults.errors) == len(made) == 1
+        assert made[0]() is None
 
     @pytest.mark.parametrize("error", [HostError("full", "full"), KeyboardInterrupt()])
     def test_what_is_not_the_inputs_fault_ends_the_work(self, error: BaseException) -> None:
