@@ -11,10 +11,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
 import traceback
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 from tests.bench import chart
 from tests.bench.measure import middle
 from tests.bench.series import ALL
+from tests.bench.subjects import warm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -84,14 +85,32 @@ def measured(series: Series, rounds: int) -> dict[str, list[Cost]]:
     made = series.make()
     costs: dict[str, list[Cost]] = {name: [] for name in made}
     first = 1 if series.takes_minutes else 0
-    for turn in range(first, rounds + 1):
-        for name in list(made)[:: 1 if turn % 2 else -1]:
-            with _place() as directory:
-                cost = replace(made[name](directory), stored=_stored(directory))
-            print(f"{series.name} {turn} {name}: {cost.wall:.2f} s", file=sys.stderr, flush=True)
-            if turn:
-                costs[name].append(cost)
+    with tempfile.TemporaryDirectory(dir=_OUT) as scratch:
+        place = Path(scratch).resolve() / "place"
+        for turn in range(first, rounds + 1):
+            for name in list(made)[:: 1 if turn % 2 else -1]:
+                subject = made[name]
+                warm(subject.source)
+                _clear(place)
+                cost = replace(subject.run(place), stored=_stored(place))
+                told = f"{series.name} {turn} {name}: {cost.wall:.2f} s"
+                print(told, file=sys.stderr, flush=True)
+                if turn:
+                    costs[name].append(cost)
     return costs
+
+
+def _clear(place: Path) -> None:
+    """Make it an empty directory, on a disk with nothing left to be written.
+
+    What was made last is removed only now: memory that has been free for a second or two is taken
+    back by a host that is told of it (virtio-balloon's free page reporting), and whoever gets it
+    next waits for the host.
+    """
+    if place.exists():
+        shutil.rmtree(place)
+    os.sync()
+    place.mkdir()
 
 
 def _stored(directory: Path) -> int:
@@ -138,14 +157,6 @@ def _circumstances(rounds: int) -> str:
     )
     today = datetime.now(UTC).date()
     return f"{today}; {os.cpu_count()} processors ({model}); medians of {rounds}."
-
-
-@contextmanager
-def _place() -> Iterator[Path]:
-    """Give a directory for one measurement, on a disk with nothing left to be written."""
-    os.sync()
-    with tempfile.TemporaryDirectory(dir=_OUT) as directory:
-        yield Path(directory).resolve()
 
 
 if __name__ == "__main__":

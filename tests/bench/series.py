@@ -14,11 +14,10 @@ from converter.data import load
 from images.windows.guest import Firmware
 from tests.bench import sources, subjects
 from tests.bench.measure import Cost, middle
+from tests.bench.subjects import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from tests.bench.subjects import Subject
 
     Measured = Mapping[str, Cost]
 
@@ -78,7 +77,7 @@ def _against_v2v(kind: str) -> Series:
         # What makes the appliances anew, where packages have changed, does not count.
         for subject in (ours, subjects.floor(sources.guest())):
             with tempfile.TemporaryDirectory() as directory:
-                subject(Path(directory))
+                subject.run(Path(directory))
         return {OURS: ours, "virt-v2v": subjects.virt_v2v(source)}
 
     return Series(
@@ -212,12 +211,11 @@ def _at_once(number: int) -> Subject:
     """Do so many conversions at once; the cost is that of all."""
     one = subjects.convert(sources.guest())
 
-    def subject(directory: Path) -> Cost:
+    def once(directory: Path) -> Cost:
         places = [directory / str(item) for item in range(number)]
-        subjects.warm(sources.guest())
         start = time.perf_counter()
         with ThreadPoolExecutor(number) as pool:
-            costs = list(pool.map(one, places))
+            costs = list(pool.map(one.run, places))
         return Cost(
             time.perf_counter() - start,
             sum(cost.cpu for cost in costs),
@@ -226,7 +224,7 @@ def _at_once(number: int) -> Subject:
             middle(costs).phases,
         )
 
-    return subject
+    return Subject(one.source, once)
 
 
 def _together() -> Series:

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -17,13 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    # Does it once, with a directory of its own to write to.
-    Subject = Callable[[Path], Cost]
-
 _PYTHON: Final = (sys.executable, "-m")
 # What virt-v2v says at the beginning of each phase.
 _V2V_PHASE: Final = re.compile(rb"^\[ *(\d+\.\d)\] (.+)$", re.MULTILINE)
 _PIECE: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured: what it reads, and what does it once, with a directory to write to."""
+
+    source: Path
+    run: Callable[[Path], Cost]
 
 
 def warm(source: Path) -> None:
@@ -49,7 +54,6 @@ def warm(source: Path) -> None:
 def _converter(
     command: str, source: Path, *arguments: str | Path, status: int = 0
 ) -> tuple[Cost, bytes]:
-    warm(source)
     words = [command, str(source), *map(str, arguments)]
     return run([*_PYTHON, "converter", *words], status=status)
 
@@ -57,60 +61,57 @@ def _converter(
 def convert(source: Path, *options: str) -> Subject:
     """Convert a guest by the command, its manifest telling of the phases."""
 
-    def subject(directory: Path) -> Cost:
+    def once(directory: Path) -> Cost:
         cost, printed = _converter(
             "convert", source, "-o", directory, "--name", "guest", "--json", *options
         )
         return replace(cost, phases=json.loads(printed)["timings"])
 
-    return subject
+    return Subject(source, once)
 
 
 def inspect(source: Path) -> Subject:
     """Read what a guest is."""
-    return lambda _directory: _converter("inspect", source, "--json")[0]
+    return Subject(source, lambda _directory: _converter("inspect", source, "--json")[0])
 
 
 def check_refused(source: Path) -> Subject:
     """Check an image that is refused."""
-    return lambda _directory: _converter("check", source, "--json", status=3)[0]
+    return Subject(source, lambda _directory: _converter("check", source, "--json", status=3)[0])
 
 
 def copy(source: Path) -> Subject:
     """Copy a disk to a raw image as a conversion does beside everything else."""
 
-    def subject(directory: Path) -> Cost:
-        warm(source)
+    def once(directory: Path) -> Cost:
         argv = [*_PYTHON, "tests.bench.copying", str(source), str(directory / "guest.raw")]
         return run(argv)[0]
 
-    return subject
+    return Subject(source, once)
 
 
 def floor(source: Path) -> Subject:
     """Start libguestfs' appliance and let it inspect the guest: less nobody can do with it."""
 
-    def subject(directory: Path) -> Cost:
-        warm(source)
+    def once(directory: Path) -> Cost:
         argv = [*_PYTHON, "tests.bench.floor", str(source), str(directory)]
         cost, printed = run(argv)
         return replace(cost, phases=json.loads(printed))
 
-    return subject
+    return Subject(source, once)
 
 
 def virt_v2v(source: Path) -> Subject:
     """Convert a guest by virt-v2v(1), with the accelerator that the converter would use."""
     settings = choose().libguestfs_settings
 
-    def subject(directory: Path) -> Cost:
-        warm(source)
+    def once(directory: Path) -> Cost:
         argv = ["virt-v2v", "-i", "disk", str(source), "-o", "local", "-of", "raw"]
         argv += ["-os", str(directory), "-on", "guest"]
         cost, printed = run(argv, environment=settings)
         return replace(cost, phases=_phases_of_v2v(printed, cost.wall))
 
-    return subject
+    return Subject(source, once)
 
 
 def _phases_of_v2v(printed: bytes, wall: float) -> Mapping[str, float]:
@@ -124,16 +125,19 @@ def _phases_of_v2v(printed: bytes, wall: float) -> Mapping[str, float]:
 
 def export(source: Path, kind: str) -> Subject:
     """Write a raw image in another format by the command."""
-    options = ("--format", kind, "-o")
-    return lambda directory: _converter("export", source, *options, directory / "guest")[0]
+
+    def once(directory: Path) -> Cost:
+        options = ("--format", kind, "-o", directory / "guest")
+        return _converter("export", source, *options)[0]
+
+    return Subject(source, once)
 
 
 def qemu_img(source: Path, *options: str) -> Subject:
     """Copy a disk by qemu-img(1), told the formats."""
 
-    def subject(directory: Path) -> Cost:
-        warm(source)
+    def once(directory: Path) -> Cost:
         argv = ["qemu-img", "convert", *options, str(source), str(directory / "guest")]
         return run(argv)[0]
 
-    return subject
+    return Subject(source, once)
