@@ -1,7 +1,7 @@
 """Measures and compares: `python -m tests.bench [SERIES…] [--rounds 5] [--list]`.
 
-The subjects of a series are measured in turns, in one order and then in the other, after one turn
-that does not count. Prints the medians of each as a table, and writes to `out/bench` for each that
+The subjects of a series are measured in turns, each beginning with another, after one turn that
+does not count. Prints the medians of each as a table, and writes to `out/bench` for each that
 table, all numbers (JSON) and a chart; `bench.md` has the tables of all that were ever measured.
 Ends with 1 where a series could not be measured.
 """
@@ -88,7 +88,7 @@ def measured(series: Series, rounds: int) -> dict[str, list[Cost]]:
     with tempfile.TemporaryDirectory(dir=_OUT) as scratch:
         place = Path(scratch).resolve() / "place"
         for turn in range(first, rounds + 1):
-            for name in list(made)[:: 1 if turn % 2 else -1]:
+            for name in _from(list(made), turn):
                 subject = made[name]
                 warm(subject.source)
                 _clear(place)
@@ -98,6 +98,12 @@ def measured(series: Series, rounds: int) -> dict[str, list[Cost]]:
                 if turn:
                     costs[name].append(cost)
     return costs
+
+
+def _from(names: Sequence[str], turn: int) -> Iterator[str]:
+    """Give all names, in each turn beginning with another: nobody is always in the middle."""
+    for number in range(len(names)):
+        yield names[(turn + number) % len(names)]
 
 
 def _clear(place: Path) -> None:
