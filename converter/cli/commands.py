@@ -1,8 +1,7 @@
-"""What each command does: call the engine, print its answer, give the exit code."""
+"""What each command about a guest does: call the engine, print its answer, give the exit code."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from converter import pipeline
@@ -11,12 +10,11 @@ from converter.boot import boot as boot_image
 from converter.changes import as_json as change_as_json
 from converter.cli import output
 from converter.cli.terminal import monitor
-from converter.errors import ConversionError, DamagedInputError, GuestRefusedError
-from converter.export.image import export as export_image
+from converter.errors import ConversionError, GuestRefusedError
 from converter.handoff import manifest as manifests
 from converter.handoff.facts import guest_as_json, jsonable, source_as_json
 from converter.handoff.workspace import check_name
-from converter.model import DiskFormat, Request
+from converter.model import Request
 from converter.policy import is_refused
 
 if TYPE_CHECKING:
@@ -152,35 +150,6 @@ def boot(  # noqa: PLR0913 - one parameter an option
     else:
         output.show_tree(document)
     return 0 if report.reached == "multi-user" else ConversionError.exit_code
-
-
-def export(
-    image: Path, target: Path, kind: str, *, as_json: bool, published: Callable[[], None]
-) -> int:
-    """Write an image in another format, and print what was written.
-
-    `published` is called as soon as it is there.
-    """
-    with monitor() as shown:
-        done = export_image(image, target, DiskFormat(kind), shown, published=published)
-    if as_json:
-        output.show_json(jsonable(asdict(done)))
-    else:
-        output.show(str(target))
-    return 0
-
-
-def verify(manifest: Path, *, as_json: bool) -> int:
-    """Check the disks of a manifest; a difference is exit 4."""
-    problems = manifests.verify(manifest)
-    verdict = "differs" if problems else "whole"
-    if as_json:
-        output.show_json({"verdict": verdict, "problems": jsonable(problems)})
-    else:
-        for problem in problems:
-            output.show(f"{problem.message} [{problem.code}]")
-        output.show(verdict)
-    return DamagedInputError.exit_code if problems else 0
 
 
 def _examine(disks: Sequence[Path], wanted: Wanted) -> Examination:
