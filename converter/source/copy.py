@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     _Contents = Iterable[Stretch | Packed]
 
 _PIECE: Final = 1 << 20
-_AHEAD: Final = 8
+# What a thread is given at once, in pieces; and of these, how many are begun.
+_RUN: Final = 4 << 20
+_AHEAD: Final = 4
 # What a file holds of a disk, where that is more than one stretch of plain data.
 _CONTENTS: Final[dict[DiskFormat, Callable[[Reader], _Contents]]] = {
     DiskFormat.VMDK: grains.contents,
@@ -170,14 +172,14 @@ def _pieces(source: Reader, contents: _Contents) -> Iterator[_Piece]:
 
 
 def _runs(pieces: Iterable[_Piece]) -> Iterator[Sequence[_Piece]]:
-    """Put small pieces together: so many that it is worth to hand them to a thread."""
+    """Put pieces together: so many that it is worth to hand them to a thread."""
     run: list[_Piece] = []
-    room = _PIECE
+    room = _RUN
     for piece in pieces:
         run.append(piece)
         room -= piece[1]
         if room <= 0:
             yield run
-            run, room = [], _PIECE
+            run, room = [], _RUN
     if run:
         yield run

@@ -7,6 +7,7 @@ opens it; so is one that is encrypted, or marked as being written or as corrupt.
 from __future__ import annotations
 
 import struct
+import threading
 import zlib
 from bisect import bisect_left
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ _DEFLATE, _ZSTD = 0, 1
 _KEPT: Final = 4
 # As much memory as a frame may ask for; no writer needs more than a cluster of 2 MiB.
 _WINDOW: Final = 8 << 20
+_of_thread: Final = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,15 +433,23 @@ def _unpacked(reader: Reader, layout: _Layout, entry: int) -> bytes:
     packed = reader.read(place, (sectors + 1) * _SECTOR - place % _SECTOR)
     try:
         if layout.compression == _ZSTD:
-            with zstandard.ZstdDecompressor(max_window_size=_WINDOW).stream_reader(packed) as data:
-                # One that goes on QEMU does not read.
-                found = data.read(layout.cluster + 1)
+            found = _unzstd(packed, layout.cluster)
         else:
             found = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, layout.cluster)
     except (zlib.error, zstandard.ZstdError) as error:
         raise _no_cluster(reader, place, str(error)) from error
     if len(found) != layout.cluster:
         raise _no_cluster(reader, place, f"{len(found)} bytes instead of {layout.cluster}")
+    return found
+
+
+def _unzstd(packed: bytes, size: int) -> bytes:
+    """Give what a frame of at most `size` bytes holds. Raises `zstandard.ZstdError`."""
+    if zstandard.frame_content_size(packed) > size:  # so much would be made room for
+        raise zstandard.ZstdError("more than a cluster")
+    if not hasattr(_of_thread, "zstd"):  # to make one takes longer than to unpack a cluster
+        _of_thread.zstd = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
+    found: bytes = _of_thread.zstd.decompress(packed, max_output_size=size)
     return found
 
 

@@ -199,6 +199,19 @@ class TestQcow2:
         assert caught.value.code == "qcow2-cluster"
         assert "a.qcow2" in caught.value.message
 
+    def test_a_zstd_frame_need_not_say_its_size(self, tmp_path: Path) -> None:
+        data = pattern(CLUSTER)
+        packed = zstandard.ZstdCompressor(write_content_size=False).compress(data)
+        assert read(self.packed(tmp_path, "zstd", packed), CLUSTER, CLUSTER) == data
+
+    @pytest.mark.parametrize("is_told", [False, True])
+    def test_a_zstd_frame_of_more_than_a_cluster(self, tmp_path: Path, *, is_told: bool) -> None:
+        packer = zstandard.ZstdCompressor(write_content_size=is_told)
+        disk = self.packed(tmp_path, "zstd", packer.compress(bytes(64 << 20)))
+        with pytest.raises(DamagedInputError) as caught:
+            read(disk, CLUSTER, 1)
+        assert caught.value.code == "qcow2-cluster"
+
     def packed(self, tmp_path: Path, kind: str, packed: bytes, *, start: int = 0) -> SourceDisk:
         """Make a disk whose second cluster is compressed, amid what belongs to others."""
         place = 5 * CLUSTER + start
