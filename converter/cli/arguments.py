@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from converter.cli import commands, images, stores
+    from converter.cli import commands, image_files, stores
     from converter.cli.stop import Stop
 
     _Option = Callable[[Callable[..., int]], Callable[..., int]]
@@ -36,7 +36,7 @@ else:
             return getattr(import_module(self._module), name)
 
     commands = _Late("converter.cli.commands")
-    images = _Late("converter.cli.images")
+    image_files = _Late("converter.cli.image_files")
     stores = _Late("converter.cli.stores")
 
 _LONGEST_BOOT: Final = 86400
@@ -320,7 +320,7 @@ def export(  # noqa: PLR0913 - one parameter an option
 ) -> int:
     """Write the raw IMAGE as another hypervisor's file."""
     with keeping_log(log, inputs=[image]):
-        return images.export(image, target, kind, as_json=as_json, published=stop.over)
+        return image_files.export(image, target, kind, as_json=as_json, published=stop.over)
 
 
 @cli.command()
@@ -330,7 +330,7 @@ def export(  # noqa: PLR0913 - one parameter an option
 def verify(*, manifest: Path, as_json: bool, log: Path | None) -> int:
     """Check that the disks of MANIFEST are there and are what it says."""
     with keeping_log(log, inputs=[manifest]):
-        return images.verify(manifest, as_json=as_json)
+        return image_files.verify(manifest, as_json=as_json)
 
 
 @cli.group()

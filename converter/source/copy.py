@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     _Contents = Iterable[Stretch | Packed]
 
 _PIECE: Final = 1 << 20
-# What a thread is given at once, in pieces; and of these, how many are begun.
+# What a thread is given at once, in pieces.
 _RUN: Final = 4 << 20
-_AHEAD: Final = 4
+_AHEAD: Final = 8
 # What a file holds of a disk, where that is more than one stretch of plain data.
 _CONTENTS: Final[dict[DiskFormat, Callable[[Reader], _Contents]]] = {
     DiskFormat.VMDK: grains.contents,

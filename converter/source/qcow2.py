@@ -58,7 +58,6 @@ _DEFLATE, _ZSTD = 0, 1
 _KEPT: Final = 4
 # As much memory as a frame may ask for; no writer needs more than a cluster of 2 MiB.
 _WINDOW: Final = 8 << 20
-_of_thread: Final = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
@@ -447,10 +446,17 @@ def _unzstd(packed: bytes, size: int) -> bytes:
     """Give what a frame of at most `size` bytes holds. Raises `zstandard.ZstdError`."""
     if zstandard.frame_content_size(packed) > size:  # so much would be made room for
         raise zstandard.ZstdError("more than a cluster")
-    if not hasattr(_of_thread, "zstd"):  # to make one takes longer than to unpack a cluster
-        _of_thread.zstd = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
-    found: bytes = _of_thread.zstd.decompress(packed, max_output_size=size)
-    return found
+    return _of_thread.zstd.decompress(packed, max_output_size=size)
+
+
+class _OfThread(threading.local):
+    """What each thread has of its own: to make one takes longer than to unpack a cluster."""
+
+    def __init__(self) -> None:
+        self.zstd = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
+
+
+_of_thread: Final = _OfThread()
 
 
 def _no_cluster(reader: Reader, place: int, why: str) -> DamagedInputError:
