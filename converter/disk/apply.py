@@ -11,18 +11,17 @@ planned: a second reader, that shares nothing with what made the table.
 from __future__ import annotations
 
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
-
-import parted
 
 from converter import process
 from converter.confinement import Confinement, linked
+from converter.disk import libparted
 from converter.errors import DefectError
 from converter.model import TableType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from converter.guest.protocol import Disks
     from converter.model import ConvertTable
@@ -67,7 +66,7 @@ def prove(change: ConvertTable, *, directory: Path) -> None:
             file.seek(offset)
             file.write(data)
         file.flush()
-        found = _read(file.name)
+        found = libparted.read_table(Path(file.name))
     planned = (
         _LABELS[change.table],
         {part.number: (part.start, part.size) for part in change.partitions},
@@ -78,21 +77,6 @@ def prove(change: ConvertTable, *, directory: Path) -> None:
             f"{change.path}: parted sees {_shown(*found)} instead of {_shown(*planned)}",
             hint="this is a defect of converter: please report it with the --log file",
         )
-
-
-def _read(path: str) -> tuple[str, dict[int, tuple[int, int]]]:
-    """Give the label and the partitions (start and size in bytes) that parted reads from a file."""
-    try:
-        device = parted.getDevice(path)
-        disk = parted.newDisk(device)
-        sector = device.sectorSize
-        partitions = {
-            part.number: (part.geometry.start * sector, part.geometry.length * sector)
-            for part in disk.partitions
-        }
-    except (parted.DeviceException, parted.DiskException, parted.IOException) as error:
-        return f"nothing ({error})", {}
-    return str(disk.type), partitions
 
 
 def _shown(label: str, partitions: dict[int, tuple[int, int]]) -> str:

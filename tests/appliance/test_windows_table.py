@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import parted
 import pytest
 
 from converter import process
+from converter.disk import libparted
 from converter.disk.apply import write_table
 from converter.disk.windows_conversion import WindowsConversion, prepare_windows
 from converter.model import ConvertTable, TableType
@@ -27,7 +27,7 @@ LAYOUT = (
     part(3, 6144, 4096),
     part(4, 12288, 2048, RECOVERY),
 )
-GPT = {p.number: (p.start // 512, p.size // 512) for p in LAYOUT}
+GPT = {p.number: (p.start, p.size) for p in LAYOUT}
 MBR = {number: GPT[number] for number in (3, 4)}
 
 
@@ -45,17 +45,10 @@ def conversion(disk: bytearray) -> WindowsConversion:
     return found
 
 
-def by_parted(image: Path) -> tuple[str, dict[int, tuple[int, int]]]:
-    found = parted.newDisk(parted.getDevice(str(image)))
-    return str(found.type), {
-        p.number: (p.geometry.start, p.geometry.length) for p in found.partitions
-    }
-
-
 def by_sfdisk(image: Path) -> tuple[str, dict[int, tuple[int, int]]]:
     found = json.loads(process.run(["sfdisk", "-J", str(image)]).stdout)["partitiontable"]
     return found["label"], {
-        int(p["node"].removeprefix(str(image))): (p["start"], p["size"])
+        int(p["node"].removeprefix(str(image))): (p["start"] * 512, p["size"] * 512)
         for p in found["partitions"]
     }
 
@@ -74,7 +67,7 @@ def test_parted_and_sfdisk_at_every_stage(
         assert partitions == (GPT if label == "gpt" else MBR)
         assert (label == "gpt") is (table(cut).table is TableType.GPT)
         seen.append(label)
-        assert by_parted(image) == ("gpt" if label == "gpt" else "msdos", partitions)
+        assert libparted.read_table(image) == ("gpt" if label == "gpt" else "msdos", partitions)
     assert seen == ["gpt"] * 3 + ["dos"] * 6
 
 
@@ -100,4 +93,4 @@ def test_an_overlay_gets_it(tmp_path: Path, disk: bytearray, conversion: Windows
         put(expected, offset, piece)
     assert made.read_bytes() == expected
     assert image.read_bytes() == disk
-    assert by_parted(made) == ("msdos", MBR)
+    assert libparted.read_table(made) == ("msdos", MBR)
