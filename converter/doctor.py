@@ -69,9 +69,12 @@ def _python() -> Check:
 
 
 def _module(row: Mapping[str, str]) -> Check:
-    """Import it: that it is found says nothing of the libraries it is bound to."""
+    """Import it, `through` the module of ours that does, if only that one may.
+
+    That it is found says nothing of the libraries it is bound to.
+    """
     try:
-        import_module(row["name"])
+        import_module(row.get("through", row["name"]))
     except ImportError as error:
         detail = f"needed for {row['purpose']}: {error}"
         return Check(row["name"], ok=False, detail=detail, hint=_packages(row))
