@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _OUT: Final = Path("out/bench")
 _MIB: Final = 1 << 20
-# More than any command takes for what it writes: the most that is taken of the memory beforehand.
+# Bytes of memory that are taken beforehand, at most: more than the largest of the copies writes.
 _TAKEN: Final = 4 << 30
 
 
