@@ -7,6 +7,7 @@ system calls on top, as a second look at the same (qemu(1), -sandbox).
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import resource
@@ -29,6 +30,10 @@ SANDBOX: Final = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecon
 # 64 threads have stacks and arenas.
 _ADDRESSES: Final = 8 << 30
 _KVM: Final = Path("/dev/kvm")
+# The command in which libguestfs names its QEMU has fewer bytes before that, and fewer behind it.
+_BESIDE: Final = 256
+# What has a backslash before it between double quotes (sh(1)).
+_ESCAPED: Final = '$`\\"'
 # What is written at once, and a few times that.
 _REQUEST: Final = 4 << 20
 
@@ -78,8 +83,24 @@ def confine(
         link.symlink_to(confinement.LAUNCHER)
     except OSError as error:
         raise writing_failed(link, error, code="overlay-failed") from error
-    handle.set_hv(str(link.absolute()))
+    handle.set_hv(spelled(link.absolute()))
     return True
+
+
+def spelled(path: Path) -> str:
+    """Give the path of a QEMU with so many slashes that libguestfs stays in its own memory.
+
+    libguestfs asks QEMU by a shell's command what it can (lib/qemu.c, generic_qmp_test). It puts
+    that together in a buffer of 256 bytes which is doubled when it is full; but it looks before a
+    word whether it is, not whether the word still fits, and what does not is written over what lies
+    behind (lib/command.c, add_string; in 1.48 and in all since). Only the path, in quotes, is added
+    byte by byte: so it ends where the rest of the command comes to no such end.
+    """
+    name = str(path)
+    size = len('""') + len(os.fsencode(name)) + sum(map(name.count, _ESCAPED))
+    rest = 2 * _BESIDE - 1
+    far = next(n for n in itertools.count(size) if n.bit_length() == (n + rest).bit_length())
+    return f"{path.parent}{'/' * (1 + far - size)}{path.name}"
 
 
 def _own_appliance(handle: Any) -> tuple[Path, ...]:  # noqa: ANN401

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from converter import confinement
 from converter.confinement import LAUNCHER, launcher
@@ -99,3 +102,13 @@ def test_no_room_for_the_options(work: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(ConversionError, match="No space") as caught:
         told(work, Handle(), None)
     assert caught.value.code == "disk-full"
+
+
+@given(st.text("a$\\é/ ", min_size=1, max_size=3000))
+def test_a_name_that_ends_far_from_every_end(name: str) -> None:
+    path = Path(f"/work/{name}/qemu")
+    spelled = hypervisor.spelled(path)
+    assert Path(spelled) == path
+    quoted = len(os.fsencode(re.sub(r'([$`\\"])', r"\\\1", spelled))) + 2
+    ends = {256 << doubled for doubled in range(8)}
+    assert not ends & set(range(quoted + 1, quoted + 512))
