@@ -93,7 +93,7 @@ def spelled(path: Path) -> str:
     libguestfs asks QEMU by a shell's command what it can (lib/qemu.c, generic_qmp_test). It puts
     that together in a buffer of 256 bytes which is doubled when it is full; but it looks before a
     word whether it is, not whether the word still fits, and what does not is written over what lies
-    behind (lib/command.c, add_string; in 1.48 and in all since). Only the path, in quotes, is added
+    behind (lib/command.c, add_string; in 1.48 as in its newest). Only the path, in quotes, is added
     byte by byte: so it ends where the rest of the command comes to no such end.
     """
     name = str(path)

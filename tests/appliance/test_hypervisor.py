@@ -39,16 +39,16 @@ def test_it_asks_qemu_under_a_name_of_any_length() -> None:
 
 def ask(base: Path, lengths: Iterable[int]) -> None:
     """Have libguestfs start a QEMU with an option that there is not, from directories in `base`."""
-    assert _DEBUG in Path("/proc/self/maps").read_text("ascii")
+    assert _DEBUG.encode() in Path("/proc/self/maps").read_bytes()
     for name in _CHECKED:  # it is not for what is started
         del os.environ[name]
+    fixed = fixed_appliance.prepare(guestfs.GuestFS().get_path(), work=base)
+    assert fixed
     for length in lengths:
         directory = _directory(base, length)
         handle = guestfs.GuestFS(python_return_dict=True)
         handle.set_backend("direct")
         handle.set_cachedir(str(directory))  # where nothing is known of QEMU yet
-        fixed = fixed_appliance.prepare(handle.get_path(), work=directory)
-        assert fixed
         handle.set_path(str(fixed))
         handle.add_drive_scratch(1 << 20)
         assert hypervisor.confine(handle, [], directory=directory, fixed=fixed)
